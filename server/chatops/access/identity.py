@@ -1,0 +1,58 @@
+"""People. Every act in the system has exactly one; the server itself is a person too."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from chatops.errors import BadPayloadError
+
+MAX_NAME = 64
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts.
+
+    Attributes:
+        id: Stable key of the person, the author of entries and the scope of retries.
+        name: What others see.
+    """
+
+    id: str
+    name: str
+
+
+SYSTEM = Person(id="system", name="chatops")
+"""The server, when it acts by itself: after a restart, or when a term ends."""
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` fit to be shown: NFC, single spaces, nothing invisible.
+
+    Raises:
+        BadPayloadError: Nothing is left, or it is longer than 64 characters.
+    """
+    text = unicodedata.normalize("NFC", name)
+    text = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
+    text = re.sub(r"\s+", " ", text).strip()
+    if not text or len(text) > MAX_NAME:
+        raise BadPayloadError(
+            "This name cannot be shown.", f"Give a name of 1 to {MAX_NAME} visible characters."
+        )
+    return text
+
+
+def local_person(name: str | None, client_id: str | None, connection_id: str) -> Person:
+    """Return who a connection is while nobody proves an identity.
+
+    A client that sends a stable ``clientId`` (or at least its name) is the same person after a
+    reconnect, so its retries are recognised; one that sends neither is a new guest each time.
+    """
+    shown = check_name(name) if name else f"guest-{connection_id[:4].lower()}"
+    if client_id:
+        return Person(id=f"client:{client_id}", name=shown)
+    if name:
+        return Person(id=f"name:{shown.casefold()}", name=shown)
+    return Person(id=f"guest:{connection_id}", name=shown)

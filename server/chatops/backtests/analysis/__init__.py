@@ -1,0 +1,1 @@
+"""What is made of an equity curve: figures, charts and comparisons."""

@@ -1,0 +1,145 @@
+"""The composition root: builds the server from settings. The only module that names adapters."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from chatops import __version__
+from chatops.access.permissions import authorize
+from chatops.access.rates import Rate
+from chatops.backtests.jobs.service import Jobs
+from chatops.backtests.market.catalogue import Catalogue
+from chatops.backtests.planning import Planner
+from chatops.backtests.strategies.book import StrategyBook
+from chatops.chat.reports import JobReports
+from chatops.chat.service import Chat
+from chatops.commands import Toolbox, build_registry
+from chatops.dispatch.dispatcher import Dispatcher
+from chatops.errors import StoreUnavailableError
+from chatops.protocol.base import utc_now
+from chatops.realtime.channel import SocketChannel
+from chatops.realtime.handlers import Events
+from chatops.realtime.server import PATH, ChatServer
+from chatops.rest.errors import answers
+from chatops.rest.routes import Rest
+from chatops.sessions.service import Sessions
+from chatops.settings import Settings
+from chatops.stores.sqlite import SqliteStore
+from chatops.tasks import Supervisor
+from chatops.workers.pool import ProcessPool
+
+log = structlog.get_logger(__name__)
+
+_GRACE_S = 5.0
+_EXPIRE_EVERY_S = 60.0
+
+
+class Node:
+    """One server process, all parts connected."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.supervisor = Supervisor()
+        self.store = SqliteStore(settings.data_dir)
+        self.pool = ProcessPool(
+            self.supervisor,
+            slots=settings.backtest_workers,
+            market_folder=settings.market_folder,
+            timeout_s=settings.backtest_timeout_s,
+            memory_mb=settings.backtest_memory_mb,
+        )
+        limited = settings.rate_limit == "on"
+        self.server = ChatServer(
+            self.supervisor,
+            rate=Rate(settings.message_rate, settings.message_burst) if limited else None,
+            cors_origins=settings.cors_origins,
+        )
+        self.sessions = Sessions(
+            self.store.sessions,
+            SocketChannel(self.server),
+            self.supervisor,
+            max_entries=settings.session_max_entries,
+        )
+        self.jobs = Jobs(
+            self.store.jobs,
+            self.pool,
+            JobReports(self.sessions),
+            self.supervisor,
+            queue_limit=settings.backtest_queue,
+        )
+        self.catalogue = Catalogue(settings.market_folder)
+        book = StrategyBook(self.store.strategies)
+        tools = Toolbox(
+            sessions=self.sessions,
+            jobs=self.jobs,
+            job_store=self.store.jobs,
+            planner=Planner(book, self.catalogue, settings.default_symbols),
+            book=book,
+            catalogue=self.catalogue,
+            server_facts=self.facts,
+        )
+        dispatcher = Dispatcher(build_registry(tools), authorize)
+        self.chat = Chat(self.sessions, dispatcher, self.supervisor)
+        self._started_at = utc_now()
+
+    def app(self) -> web.Application:
+        """Return the web application with both faces."""
+        app = web.Application(middlewares=[answers(self.settings.cors_origins)])
+        self.server.attach_to(app, Events(self.server, self.sessions, self.chat, self.jobs))
+        Rest(
+            self.sessions, self.store.sessions, self.store.jobs, self.store.ping, self.facts
+        ).add_to(app)
+        app.cleanup_ctx.append(self._life)
+        app.on_shutdown.append(self._drain)
+        return app
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the server says of itself."""
+        rooms, _ = self.sessions.counts()
+        standing = self.jobs.standing()
+        running = sum(1 for now in standing if now.position is None)
+        return {
+            "version": __version__,
+            "up since": f"{self._started_at:%Y-%m-%d %H:%M:%S} UTC",
+            "socket path": PATH,
+            "connections": self.server.connected,
+            "open sessions": rooms,
+            "jobs running": running,
+            "jobs waiting": len(standing) - running,
+            "workers": self.pool.slots,
+            "store": "SQLite",
+            "assistant": "off",
+        }
+
+    async def _life(self, _app: web.Application) -> AsyncIterator[None]:
+        await self.store.open()
+        try:
+            self.pool.open()
+            await self.jobs.open()
+            await self.chat.close_open_commands(self.jobs.owed())
+            self.supervisor.start(self._expire(), "expire sessions")
+            yield
+        finally:
+            await self.jobs.close()
+            await self.pool.close()
+            await self.supervisor.close(0.5)
+            await self.store.close()
+
+    async def _drain(self, _app: web.Application) -> None:
+        log.info("draining", connections=self.server.connected)
+        await self.server.drain(_GRACE_S)
+
+    async def _expire(self) -> None:
+        if not self.settings.session_ttl_hours:
+            return
+        kept_for = timedelta(hours=self.settings.session_ttl_hours)
+        while True:
+            try:
+                await self.sessions.expire(utc_now() - kept_for)
+            except StoreUnavailableError:
+                log.warning("expire_failed")
+            await asyncio.sleep(_EXPIRE_EVERY_S)

@@ -1,0 +1,193 @@
+"""A message from any face: decide what it is, store it, show it, act on it."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from chatops.access.identity import Person
+from chatops.access.permissions import Action, Target, authorize
+from chatops.dispatch.dispatcher import Call, Dispatcher
+from chatops.dispatch.parser import is_command, literal
+from chatops.dispatch.result import CommandResult, Deferred
+from chatops.dispatch.spec import CommandContext, Completion
+from chatops.errors import AppError, BadPayloadError, InternalError
+from chatops.protocol.base import new_id, utc_now
+from chatops.sessions.entries import command_result, user_message
+from chatops.sessions.model import NewEntry
+from chatops.sessions.service import Sessions
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+Whisper = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""Sends an event to the caller alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a message.
+
+    Attributes:
+        message: The stored message; None for a private command, which is not stored.
+        command_id: Id of the command in it, if it is one.
+    """
+
+    message: dict[str, Any] | None
+    command_id: str | None
+
+
+class Chat:
+    """The one road for messages and commands of every face."""
+
+    def __init__(self, sessions: Sessions, dispatcher: Dispatcher, supervisor: Supervisor) -> None:
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._supervisor = supervisor
+
+    async def post(
+        self,
+        session_id: str,
+        author: Person,
+        content: str,
+        *,
+        key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        whisper: Whisper,
+    ) -> Posted:
+        """Say something in the room; text that begins with ``/`` is a command.
+
+        The same ``key`` of the same author is stored, and acted upon, once; a repeat returns
+        what became of the first.
+
+        Raises:
+            BadPayloadError: Nothing but white space.
+            UnknownCommandError, BadParameterError: The command was not understood; the room
+                does not see it.
+        """
+        if is_command(content):
+            return await self._command(
+                session_id, author, self._dispatcher.resolve_text(content), key, metadata, whisper
+            )
+        if not content.strip():
+            raise BadPayloadError("This message is empty.", "Type something and send it again.")
+        authorize(author, Action.POST, Target(session_id=session_id))
+        entry = user_message(session_id, author, literal(content), key=key, metadata=metadata)
+        done = await self._sessions.append(session_id, entry)
+        return Posted(done.entry.payload, done.entry.command_id)
+
+    async def execute(
+        self,
+        session_id: str,
+        author: Person,
+        command: str,
+        parameters: Mapping[str, Any] | None,
+        *,
+        key: str | None = None,
+        whisper: Whisper,
+    ) -> Posted:
+        """Run a command given by name and values; otherwise as :meth:`post`."""
+        call = self._dispatcher.resolve_values(command, parameters or {})
+        return await self._command(session_id, author, call, key, None, whisper)
+
+    async def complete(self, session_id: str, person: Person, text: str) -> list[Completion]:
+        """Return what could stand at the end of the input box, best first."""
+        ctx = CommandContext(person, session_id, "", text, utc_now())
+        return await self._dispatcher.complete(ctx, text)
+
+    async def close_open_commands(self, owed: Collection[str]) -> None:
+        """Give commands that a dead process left without a result their end.
+
+        Called at start, after the jobs were taken up; ``owed`` are the ids of the commands that a
+        job will answer.
+        """
+        for asked in await self._sessions.open_commands():
+            if asked.command_id in owed:
+                continue
+            payload = asked.payload
+            author = payload.get("author") or {}
+            entry = command_result(
+                CommandResult(
+                    "The server stopped before this was done. Send it again.", None, False
+                ),
+                command_id=asked.command_id or "",
+                command=payload["content"],
+                session_id=asked.session_id,
+                person=Person(asked.author_id, author.get("name", asked.author_id)),
+                asked_at=utc_now(),
+            )
+            await self._sessions.append(asked.session_id, entry)
+
+    async def _command(
+        self,
+        session_id: str,
+        author: Person,
+        call: Call,
+        key: str | None,
+        metadata: Mapping[str, Any] | None,
+        whisper: Whisper,
+    ) -> Posted:
+        ctx = CommandContext(
+            person=author,
+            session_id=session_id,
+            command_id=new_id("cmd"),
+            command=call.text,
+            started_at=utc_now(),
+        )
+        await self._dispatcher.check(ctx, call)
+        if call.spec.private:
+            self._supervisor.start(self._answer(ctx, call, whisper), f"command {ctx.command_id}")
+            return Posted(None, ctx.command_id)
+        entry = user_message(
+            session_id, author, call.text, key=key, metadata=metadata, command_id=ctx.command_id
+        )
+        done = await self._sessions.append(session_id, entry)
+        if not done.duplicate:
+            self._supervisor.start(self._run(ctx, call), f"command {ctx.command_id}")
+        return Posted(done.entry.payload, done.entry.command_id)
+
+    async def _run(self, ctx: CommandContext, call: Call) -> None:
+        """Run a command of the room; unless a job will answer it, store and show its result."""
+        outcome = await self._outcome(ctx, call)
+        if isinstance(outcome, CommandResult):
+            await self._sessions.append(ctx.session_id, _result_entry(ctx, outcome))
+
+    async def _answer(self, ctx: CommandContext, call: Call, whisper: Whisper) -> None:
+        """Run a private command and tell its caller alone."""
+        outcome = await self._outcome(ctx, call)
+        if isinstance(outcome, CommandResult):
+            await whisper("commandResult", _result_entry(ctx, outcome).payload)
+
+    async def _outcome(self, ctx: CommandContext, call: Call) -> CommandResult | Deferred:
+        with structlog.contextvars.bound_contextvars(
+            session_id=ctx.session_id, command_id=ctx.command_id, command=call.spec.name
+        ):
+            try:
+                return await self._dispatcher.run(ctx, call)
+            except AppError as error:
+                return _failed(error)
+            except Exception:  # a command that breaks must still end, with a result
+                log.exception("command_failed")
+                return _failed(
+                    InternalError(
+                        "This command failed inside the server.",
+                        f"Tell whoever runs it; the log has the cause under {ctx.command_id}.",
+                    )
+                )
+
+
+def _result_entry(ctx: CommandContext, result: CommandResult) -> NewEntry:
+    return command_result(
+        result,
+        command_id=ctx.command_id,
+        command=ctx.command,
+        session_id=ctx.session_id,
+        person=ctx.person,
+        asked_at=ctx.started_at,
+    )
+
+
+def _failed(error: AppError) -> CommandResult:
+    data = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    return CommandResult(str(error), data, success=False)

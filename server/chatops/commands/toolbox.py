@@ -1,0 +1,35 @@
+"""What the commands work with, handed to each family once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chatops.backtests.jobs.service import Jobs
+from chatops.backtests.market.catalogue import Catalogue
+from chatops.backtests.planning import Planner
+from chatops.backtests.ports import JobStore
+from chatops.backtests.strategies.book import StrategyBook
+from chatops.sessions.service import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The services behind the commands.
+
+    Attributes:
+        sessions: The rooms.
+        jobs: The jobs of this node.
+        job_store: The record of all jobs.
+        planner: Wishes to jobs.
+        book: Strategies.
+        catalogue: Prices.
+        server_facts: What the server says of itself, name to value.
+    """
+
+    sessions: Sessions
+    jobs: Jobs
+    job_store: JobStore
+    planner: Planner
+    book: StrategyBook
+    catalogue: Catalogue
+    server_facts: Callable[[], dict[str, Any]]

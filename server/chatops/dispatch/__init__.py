@@ -1,0 +1,1 @@
+"""The command kernel: specification, parser, registry, dispatcher. It knows no command."""

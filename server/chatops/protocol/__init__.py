@@ -1,0 +1,1 @@
+"""The wire as typed models, with no I/O. What stands here is what a client may rely on."""

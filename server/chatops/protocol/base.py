@@ -1,0 +1,56 @@
+"""What every model of the wire shares: camelCase names, times, ids and limits."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+MAX_CONTENT = 5_000
+"""Characters (code points) of a message."""
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+"""Bytes of one frame that a client sends."""
+
+MAX_ENTRIES = 500
+"""Entries of the log in one ack."""
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def rfc3339(at: datetime) -> str:
+    """Return ``at`` as the wire writes times: RFC 3339, UTC, milliseconds, ``Z``."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id: the prefix and 12 characters of 60 random bits."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    return f"{prefix}_" + "".join(secrets.choice(alphabet) for _ in range(12))
+
+
+class WireModel(BaseModel):
+    """Base of all wire models: camelCase outside, snake_case inside, unknown fields ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON values of the wire; optional fields without a value are left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,1 @@
+"""The Socket.IO face: guards, connections, handlers, rooms. The only importer of Socket.IO."""

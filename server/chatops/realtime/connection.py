@@ -1,0 +1,49 @@
+"""One connected client: who it is, what it sent that has not been served yet."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatops.access.identity import Person
+from chatops.access.rates import TokenBucket
+
+INBOX = 64
+"""Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An event as it arrived; ``refused`` says what was wrong with it, if something was."""
+
+    name: str
+    payload: Any
+    ack_id: int | None
+    refused: str | None = None
+
+
+@dataclass(slots=True)
+class Connection:
+    """One Socket.IO connection.
+
+    Attributes:
+        id: Socket.IO id; the room of its own events.
+        engine_id: Engine.IO id of its transport.
+        person: Who is behind it.
+        bucket: Its allowance, or None without limits.
+        inbox: Events that wait, oldest first.
+        serving: Whether a task is working through the inbox.
+        closed: Set when the client is gone; nothing more is served.
+        space: Set while the inbox has room.
+        idle: Set while no event is being served.
+    """
+
+    id: str
+    engine_id: str
+    person: Person
+    bucket: TokenBucket | None
+    inbox: deque[Incoming] = field(default_factory=deque)
+    serving: bool = False
+    closed: bool = False
+    space: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,102 @@
+"""What a frame of either layer may look like; all else is refused before the library sees it.
+
+Each rule answers something the libraries do with such a frame; ``docs/topics/hostile-frames.md``
+has the list.
+"""
+
+import re
+from typing import Any
+
+from socketio import packet
+
+from chatops.protocol import strictjson
+from chatops.protocol.base import MAX_PAYLOAD_BYTES
+from chatops.protocol.strictjson import StrictJsonError
+
+MAX_POLLED_FRAMES = 16
+
+RESERVED = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Events that the libraries raise themselves: from a client they would call our own handlers."""
+
+# Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
+_FRAME = re.compile(r"([0-3])(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?(.*)", re.ASCII | re.DOTALL)
+
+
+class FrameError(ValueError):
+    """The frame is not of the protocol, and the connection that sent it is cut."""
+
+
+def check_engine_frame(frame: Any) -> str:
+    """Return the Engine.IO text frame if a client may send it.
+
+    Raises:
+        FrameError: It is binary, empty, of a type only servers send, or of no type at all.
+    """
+    if not isinstance(frame, str):
+        raise FrameError("binary frames are not used here")
+    kind = frame[:1]
+    if kind == "4" and frame[1:2] in ("0", "1", "2", "3"):
+        return frame
+    if kind in ("1", "2", "3", "5", "6") and len(frame) <= 6:  # with "probe" at most
+        return frame
+    raise FrameError("a frame of an unknown type")
+
+
+class BadEvent:
+    """An event that was refused: still an event, so its sender gets an answer.
+
+    Attributes:
+        reason: What is wrong with it, for a person.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class StrictPacket(packet.Packet):  # type: ignore[misc]  # the library is not typed
+    """A Socket.IO packet without binary parts, whose JSON is that of the wire.
+
+    ``data`` of an event is the list of its name and arguments, or a :class:`BadEvent`.
+    """
+
+    uses_binary_events = False
+    json = strictjson
+
+    def decode(self, encoded_packet: Any) -> int:
+        """Take the packet apart.
+
+        Raises:
+            FrameError: It is not a Socket.IO packet that a client may send.
+        """
+        found = _FRAME.fullmatch(encoded_packet) if isinstance(encoded_packet, str) else None
+        if found is None:
+            raise FrameError("a packet of an unknown type")
+        kind, namespace, ack_id, body = found.groups()
+        self.packet_type = int(kind)
+        self.namespace = namespace and namespace.partition("?")[0]
+        self.id = None if ack_id is None else int(ack_id)
+        self.data = self._event(body) if self.packet_type == packet.EVENT else self._other(body)
+        return 0
+
+    def _event(self, body: str) -> Any:
+        if len(body) > MAX_PAYLOAD_BYTES or len(body.encode(errors="ignore")) > MAX_PAYLOAD_BYTES:
+            return BadEvent(f"The payload is larger than {MAX_PAYLOAD_BYTES // 1024} KiB.")
+        try:
+            data = strictjson.loads(body)
+        except StrictJsonError as error:
+            return BadEvent(f"The payload was refused: {error}")
+        if not isinstance(data, list) or not data or not isinstance(data[0], str):
+            raise FrameError("an event without a name")
+        return data
+
+    def _other(self, body: str) -> Any:
+        if not body:
+            return None
+        try:
+            return strictjson.loads(body)
+        except StrictJsonError as error:
+            raise FrameError(f"a packet with bad JSON: {error}") from None

@@ -1,0 +1,172 @@
+"""The events of the wire, one row each. Handlers are short: check, hand over, reply."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from chatops.access.identity import Person, check_name
+from chatops.backtests.jobs.service import Jobs
+from chatops.chat.reports import progress_payload
+from chatops.chat.service import Chat, Posted
+from chatops.errors import UnknownEventError
+from chatops.protocol.base import WireModel
+from chatops.protocol.requests import (
+    CompleteCommand,
+    ExecuteCommand,
+    JoinSession,
+    LeaveSession,
+    SendMessage,
+    SessionInfo,
+)
+from chatops.realtime.connection import Connection, Incoming
+from chatops.realtime.server import ChatServer, Reply
+from chatops.sessions.export import row_of
+from chatops.sessions.service import Sessions, Snapshot, member
+
+OK = {"ok": True}
+
+
+class Events:
+    """Serves the events of clients."""
+
+    def __init__(self, server: ChatServer, sessions: Sessions, chat: Chat, jobs: Jobs) -> None:
+        self._server = server
+        self._sessions = sessions
+        self._chat = chat
+        self._jobs = jobs
+
+    async def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> None:
+        """Serve one event and reply once.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            ValidationError: Its payload is not of the contract.
+            AppError: What the event's own work raises.
+        """
+        row = EVENTS.get(incoming.name)
+        if row is None:
+            raise UnknownEventError(
+                f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
+            )
+        model, serve = row
+        request = model.model_validate({} if incoming.payload is None else incoming.payload)
+        session_id = getattr(request, "session_id", None)
+        with structlog.contextvars.bound_contextvars(session_id=session_id):
+            await serve(self, connection, request, reply)
+
+    async def gone(self, connection: Connection) -> None:
+        """Take the connection out of its rooms."""
+        await self._sessions.drop(connection.id)
+
+    async def join(self, connection: Connection, request: JoinSession, reply: Reply) -> None:
+        """Enter a room; the ack has the log and leaves before the first live event."""
+        if request.name is not None:
+            connection.person = _renamed(connection.person, request.name)
+
+        async def answer(snapshot: Snapshot) -> None:
+            await reply(self._join_ack(snapshot))
+
+        await self._sessions.join(
+            request.session_id,
+            connection.id,
+            connection.person,
+            after_seq=request.after_seq,
+            limit=request.limit,
+            reply=answer,
+        )
+
+    async def leave(self, connection: Connection, request: LeaveSession, reply: Reply) -> None:
+        """Leave a room."""
+        await self._sessions.leave(request.session_id, connection.id)
+        await reply(OK)
+
+    async def send(self, connection: Connection, request: SendMessage, reply: Reply) -> None:
+        """Say something, or give a command by its text."""
+        await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
+        posted = await self._chat.post(
+            request.session_id,
+            connection.person,
+            request.content,
+            key=request.client_message_id,
+            metadata=request.metadata,
+            whisper=partial(self._server.whisper, connection.id),
+        )
+        await reply(_posted(posted))
+
+    async def execute(self, connection: Connection, request: ExecuteCommand, reply: Reply) -> None:
+        """Give a command by name and values."""
+        await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
+        posted = await self._chat.execute(
+            request.session_id,
+            connection.person,
+            request.command,
+            request.parameters,
+            key=request.client_message_id,
+            whisper=partial(self._server.whisper, connection.id),
+        )
+        await reply(_posted(posted))
+
+    async def complete(
+        self, connection: Connection, request: CompleteCommand, reply: Reply
+    ) -> None:
+        """Complete what stands in the input box."""
+        items = await self._chat.complete(request.session_id, connection.person, request.text)
+        rows = [{"value": i.value, "label": i.label, "detail": i.detail} for i in items]
+        await reply({"ok": True, "items": rows})
+
+    def _join_ack(self, snapshot: Snapshot) -> dict[str, Any]:
+        session = snapshot.session
+        info = SessionInfo(
+            id=session.id,
+            epoch=session.epoch,
+            title=session.title,
+            owner=session.owner.name,
+            last_seq=snapshot.last_seq,
+            members=[member(one) for one in snapshot.people],
+            created_at=session.created_at,
+        )
+        jobs = [
+            progress_payload(now.job, session.id, person, now.position, now.eta_s)
+            for now, person in self._jobs.of_session(session.id)
+        ]
+        return {
+            "ok": True,
+            "session": info.to_wire(),
+            "entries": [row_of(entry) for entry in snapshot.entries],
+            "more": snapshot.more,
+            "gap": snapshot.gap,
+            "jobs": jobs,
+        }
+
+
+Serve = Callable[[Events, Connection, Any, Reply], Awaitable[None]]
+
+EVENTS: Mapping[str, tuple[type[WireModel], Serve]] = MappingProxyType(
+    {
+        "joinSession": (JoinSession, Events.join),
+        "leaveSession": (LeaveSession, Events.leave),
+        "sendMessage": (SendMessage, Events.send),
+        "executeCommand": (ExecuteCommand, Events.execute),
+        "completeCommand": (CompleteCommand, Events.complete),
+    }
+)
+
+
+def _posted(posted: Posted) -> dict[str, Any]:
+    ack: dict[str, Any] = {"ok": True}
+    if posted.message is not None:
+        ack["message"] = posted.message
+    if posted.command_id is not None:
+        ack["commandId"] = posted.command_id
+    return ack
+
+
+def _renamed(person: Person, name: str) -> Person:
+    """Return the person under a new name; without a client id, the name is who they are."""
+    shown = check_name(name)
+    if person.id.startswith("client:"):
+        return Person(person.id, shown)
+    return Person(f"name:{shown.casefold()}", shown)

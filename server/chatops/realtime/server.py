@@ -1,0 +1,371 @@
+"""The Socket.IO server: connections, the order of a client's events, and an answer to each.
+
+It replaces the parts of python-socketio that leave a client without an answer, run one client's
+events side by side, or let somebody in when the connect handler fails; see
+``docs/topics/hostile-frames.md``.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import socketio
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+from socketio import packet
+
+from chatops.access.identity import local_person
+from chatops.access.rates import Rate, TokenBucket
+from chatops.errors import (
+    AppError,
+    BadPayloadError,
+    InternalError,
+    RateLimitedError,
+    ShuttingDownError,
+    UnknownEventError,
+)
+from chatops.protocol import strictjson
+from chatops.protocol.events import WireError
+from chatops.protocol.requests import Auth, ErrorAck
+from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.guard import RESERVED, BadEvent, FrameError, StrictPacket
+from chatops.realtime.transport import Sockets
+from chatops.realtime.wording import payload_error
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+PATH = "/ws/chatops"
+
+_CONNECT_WITHIN_S = 10.0
+
+# A refused event costs its sender this much time, so that one client that floods the server takes
+# at most 50 answers a second from it, and TCP holds the rest back.
+_REFUSAL_COSTS_S = 0.02
+
+Reply = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class EventHandler(Protocol):
+    """What the server calls for the events of a connection."""
+
+    async def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> None:
+        """Serve one event and reply once; raises ``AppError`` or ``ValidationError``."""
+        ...
+
+    async def gone(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        ...
+
+
+class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
+    """python-socketio with our guards in front of its doors."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        rate: Rate | None,
+        cors_origins: tuple[str, ...] = (),
+        **engine_options: Any,
+    ) -> None:
+        quiet = logging.getLogger("chatops.socketio")
+        quiet.setLevel(logging.CRITICAL)  # it logs payloads and tracebacks; we log what matters
+        super().__init__(
+            serializer=StrictPacket,
+            json=strictjson,
+            logger=quiet,
+            engineio_logger=quiet,
+            namespaces=["/"],
+            cors_allowed_origins=_origins(cors_origins),
+            **engine_options,
+        )
+        self._supervisor = supervisor
+        self._rate = rate
+        self._handler: EventHandler | None = None
+        self._connections: dict[str, Connection] = {}
+        self._without_connect: dict[str, asyncio.TimerHandle] = {}
+        self._closing = False
+        self.refused_frames = 0
+        self.sockets = Sockets(self.eio, self._violated, self._call_later)
+
+    def attach_to(self, app: web.Application, handler: EventHandler) -> None:
+        """Serve :data:`PATH` of the application and give events to ``handler``."""
+        self._handler = handler
+        for path in (PATH, PATH + "/"):
+            app.router.add_route("*", path, self.eio.handle_request)
+
+    @property
+    def connected(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    def connections(self) -> dict[str, Connection]:
+        """Return the connections by Engine.IO id."""
+        return self._connections
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new events, let those in hand end, then close every socket.
+
+        Sockets are closed in the way after which JavaScript clients reconnect by themselves.
+        """
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                for connection in list(self._connections.values()):
+                    if connection.serving:
+                        await connection.idle.wait()
+        for engine_id in list(self.eio.sockets):
+            await self.sockets.cut(engine_id)
+        await self.shutdown()
+
+    # ------------------------------------------------- doors of the library
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        await super()._handle_eio_connect(eio_sid, environ)
+        self._expect_connect(eio_sid)
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            pkt = StrictPacket(encoded_packet=data)
+        except FrameError as error:
+            await self._violated(eio_sid, str(error))
+            await self.sockets.cut(eio_sid)
+            return
+        if pkt.packet_type == packet.CONNECT:
+            await self._handle_connect(eio_sid, pkt.namespace, pkt.data)
+        elif pkt.packet_type == packet.DISCONNECT:
+            await self._handle_disconnect(eio_sid, pkt.namespace, self.reason.CLIENT_DISCONNECT)
+        elif pkt.packet_type == packet.EVENT:
+            await self._handle_event(eio_sid, pkt.namespace, pkt.id, pkt.data)
+        # Acks are for callbacks, of which we ask none.
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        namespace = namespace or "/"
+        sid = await self.manager.pre_connect(eio_sid, namespace) if namespace == "/" else None
+        if sid is None:  # another namespace, or connected already
+            await self._refuse_connect(eio_sid, namespace, "There is only one namespace, /.")
+            return
+        try:
+            connection = self._admit(sid, eio_sid, data)
+        except Exception as error:  # whatever goes wrong, nobody is let in by it
+            if not isinstance(error, AppError):
+                log.exception("connect_failed")
+                error = InternalError("The server could not let you in.", "Try again.")
+            await self.manager.disconnect(sid, namespace, ignore_queue=True)
+            await self._refuse_connect(eio_sid, namespace, error.message, error)
+            return
+        if timer := self._without_connect.pop(eio_sid, None):
+            timer.cancel()
+        self._connections[eio_sid] = connection
+        await self._send_packet(
+            eio_sid, StrictPacket(packet.CONNECT, {"sid": sid}, namespace=namespace)
+        )
+        await self.manager.connect(sid, namespace)
+
+    async def _handle_disconnect(
+        self, eio_sid: str, namespace: str | None, reason: str | None = None
+    ) -> None:
+        connection = self._connections.pop(eio_sid, None)
+        if connection is None:
+            return
+        connection.closed = True
+        connection.inbox.clear()
+        connection.space.set()
+        try:
+            # An event in hand may just be joining a room; what it joined is left afterwards.
+            if connection.serving:
+                await connection.idle.wait()
+            if self._handler is not None:
+                await self._handler.gone(connection)
+        except Exception:  # the client is gone all the same
+            log.exception("disconnect_failed", connection=connection.id)
+        finally:
+            await self.manager.disconnect(connection.id, "/", ignore_queue=True)
+            if eio_sid in self.eio.sockets and not self.eio.sockets[eio_sid].closed:
+                self._expect_connect(eio_sid)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        if timer := self._without_connect.pop(eio_sid, None):
+            timer.cancel()
+        try:
+            await self._handle_disconnect(eio_sid, "/", reason)
+        finally:
+            self.environ.pop(eio_sid, None)
+            if timer := self._without_connect.pop(eio_sid, None):
+                timer.cancel()
+
+    async def _handle_event(
+        self,
+        eio_sid: str,
+        namespace: str | None,
+        id: int | None,  # noqa: A002 - the library's name
+        data: Any,
+    ) -> None:
+        connection = self._connections.get(eio_sid)
+        if connection is None:
+            await self._violated(eio_sid, "an event before the connection was made")
+            await self.sockets.cut(eio_sid)
+            return
+        if isinstance(data, BadEvent):
+            incoming = Incoming("", None, id, refused=data.reason)
+        else:
+            incoming = Incoming(data[0], data[1] if len(data) > 1 else None, id)
+        while len(connection.inbox) >= INBOX and not connection.closed:
+            connection.space.clear()
+            await connection.space.wait()
+        if connection.closed:
+            return
+        connection.inbox.append(incoming)
+        if not connection.serving:
+            connection.serving = True
+            connection.idle.clear()
+            self._supervisor.start(self._serve_all(connection), f"serve {connection.id}")
+
+    # ------------------------------------------------- serving
+
+    async def _serve_all(self, connection: Connection) -> None:
+        """Serve a connection's events one after another, until none waits."""
+        try:
+            while connection.inbox:
+                incoming = connection.inbox.popleft()
+                connection.space.set()
+                await self._serve(connection, incoming)
+        finally:
+            connection.serving = False
+            connection.idle.set()
+
+    async def _serve(self, connection: Connection, incoming: Incoming) -> None:
+        request_id = f"req_{secrets.token_hex(6)}"
+        with structlog.contextvars.bound_contextvars(
+            request_id=request_id, wire_event=incoming.name[:64], person=connection.person.id
+        ):
+            try:
+                self._check(connection, incoming)
+                assert self._handler is not None  # noqa: S101 - attached before it is served
+                await self._handler.handle(
+                    connection, incoming, self._replier(connection, incoming)
+                )
+            except ValidationError as error:
+                await self._refuse(connection, incoming, request_id, payload_error(error))
+            except AppError as error:
+                await self._refuse(connection, incoming, request_id, error)
+            except Exception:  # the client gets an answer whatever happens
+                log.exception("event_failed")
+                ours = InternalError(
+                    "The server failed to handle this.", "Try again; if it stays, report the id."
+                )
+                await self._refuse(connection, incoming, request_id, ours)
+
+    def _check(self, connection: Connection, incoming: Incoming) -> None:
+        if connection.bucket is not None:
+            connection.bucket.take(time.monotonic())
+        if incoming.refused is not None:
+            raise BadPayloadError(incoming.refused, "Send JSON within the limits of this server.")
+        if self._closing:
+            raise ShuttingDownError(
+                "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
+            )
+        if incoming.name in RESERVED:
+            raise UnknownEventError(
+                f'"{incoming.name}" is not an event for clients.', "See the list of events."
+            )
+
+    def _replier(self, connection: Connection, incoming: Incoming) -> Reply:
+        async def reply(ack: dict[str, Any]) -> None:
+            if incoming.ack_id is not None:
+                pkt = StrictPacket(packet.ACK, [ack], namespace="/", id=incoming.ack_id)
+                await self._send_packet(connection.engine_id, pkt)
+
+        return reply
+
+    async def _refuse(
+        self, connection: Connection, incoming: Incoming, request_id: str, error: AppError
+    ) -> None:
+        """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
+        wire = wire_error(error, request_id, incoming.payload)
+        if error.retryable or isinstance(error, InternalError):
+            log.warning("event_refused", code=error.code)
+        await self._replier(connection, incoming)(ErrorAck(error=wire).to_wire())
+        await self.whisper(connection.id, "error", wire.to_wire())
+        if isinstance(error, RateLimitedError | BadPayloadError | UnknownEventError):
+            await asyncio.sleep(_REFUSAL_COSTS_S)
+
+    async def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to one connection."""
+        await self.emit(event, payload, to=connection_id)
+
+    # ------------------------------------------------- admission
+
+    def _admit(self, sid: str, eio_sid: str, auth: Any) -> Connection:
+        if self._closing:
+            raise ShuttingDownError("The server is going away.", "Reconnect in a moment.")
+        try:
+            who = Auth.model_validate(auth if isinstance(auth, dict) else {})
+        except ValidationError as error:
+            raise payload_error(error) from None
+        person = local_person(who.name, who.client_id, secrets.token_hex(6))
+        bucket = TokenBucket(self._rate, time.monotonic()) if self._rate else None
+        return Connection(id=sid, engine_id=eio_sid, person=person, bucket=bucket)
+
+    async def _refuse_connect(
+        self, eio_sid: str, namespace: str, message: str, error: AppError | None = None
+    ) -> None:
+        data: dict[str, Any] = {"message": message}
+        if error is not None:
+            data["data"] = {"code": error.code, "hint": error.hint}
+        await self._send_packet(
+            eio_sid, StrictPacket(packet.CONNECT_ERROR, data, namespace=namespace)
+        )
+
+    def _expect_connect(self, eio_sid: str) -> None:
+        self._without_connect[eio_sid] = self._call_later(
+            _CONNECT_WITHIN_S, self._give_up_waiting, eio_sid
+        )
+
+    def _give_up_waiting(self, eio_sid: str) -> None:
+        self._without_connect.pop(eio_sid, None)
+        self._supervisor.start(self.sockets.cut(eio_sid), "no CONNECT")
+
+    async def _violated(self, eio_sid: str, reason: str) -> None:
+        """Count and log a frame that is not of the protocol, and say so to its sender."""
+        self.refused_frames += 1
+        log.warning("frame_refused", reason=reason, count=self.refused_frames)
+        if connection := self._connections.get(eio_sid):
+            error = BadPayloadError(
+                f"The connection is closed: {reason}.",
+                "Use a Socket.IO 5 client, text frames only.",
+            )
+            wire = wire_error(error, f"req_{secrets.token_hex(6)}", None)
+            await self.whisper(connection.id, "error", wire.to_wire())
+
+    @staticmethod
+    def _call_later(delay_s: float, call: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, call, *args)
+
+
+def wire_error(error: AppError, request_id: str, payload: Any) -> WireError:
+    """Return the error as the wire shows it, with the ids its sender can match it by."""
+    named = payload if isinstance(payload, dict) else {}
+    session_id, key = named.get("sessionId"), named.get("clientMessageId")
+    return WireError(
+        message=error.message,
+        code=error.code,
+        hint=error.hint,
+        request_id=request_id,
+        session_id=session_id if isinstance(session_id, str) and len(session_id) <= 64 else None,
+        retry_after_seconds=error.retry_after_s,
+        client_message_id=key if isinstance(key, str) and len(key) <= 128 else None,
+    )
+
+
+def _origins(listed: tuple[str, ...]) -> list[str] | str | None:
+    # To the library an empty list means that every page may connect; None means its own only.
+    if "*" in listed:
+        return "*"
+    return list(listed) or None

@@ -1,0 +1,1 @@
+"""The HTTP face: health, results and their files, exports, the front page."""

@@ -1,0 +1,72 @@
+"""One place where HTTP answers say what went wrong, and where common headers are set."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from chatops.errors import AppError, InternalError, NotFoundError
+from chatops.protocol.events import WireError
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def answers(
+    cors_origins: tuple[str, ...],
+) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """Return the middleware that turns errors into JSON and adds the security headers.
+
+    Args:
+        cors_origins: Origins whose pages may read answers; ``*`` is every page.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with structlog.contextvars.bound_contextvars(
+            request_id=f"req_{secrets.token_hex(6)}", path=request.path
+        ):
+            response = await _handled(request, handler)
+        if not response.prepared:  # a WebSocket has sent its headers already
+            response.headers["Content-Security-Policy"] = _CSP
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            origin = request.headers.get("Origin")
+            if origin and (origin in cors_origins or "*" in cors_origins):
+                response.headers.setdefault("Access-Control-Allow-Origin", origin)
+                response.headers.setdefault("Vary", "Origin")
+        return response
+
+    return middleware
+
+
+async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return _response(NotFoundError(f"There is nothing at {request.path[:200]}.", "See /."))
+    except AppError as error:
+        return _response(error)
+    except web.HTTPException:
+        raise
+    except Exception:  # the caller gets an answer, and no traceback
+        log.exception("request_failed")
+        return _response(InternalError("The server failed to handle this.", "Try again."))
+
+
+def _response(error: AppError) -> web.Response:
+    request_id = structlog.contextvars.get_contextvars()["request_id"]
+    wire = WireError(
+        message=error.message,
+        code=error.code,
+        hint=error.hint,
+        request_id=request_id,
+        retry_after_seconds=error.retry_after_s,
+    )
+    return web.json_response({"error": wire.to_wire()}, status=error.http_status)

@@ -1,0 +1,1 @@
+"""The shared room: its log, join and leave, resume, presence, export."""

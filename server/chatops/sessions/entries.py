@@ -1,0 +1,89 @@
+"""Entries of the log from what happened: the only place that fills wire payloads of the log."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chatops.access.identity import SYSTEM, Person
+from chatops.dispatch.result import CommandResult
+from chatops.protocol import events
+from chatops.protocol.base import new_id, rfc3339, utc_now
+from chatops.sessions.model import NewEntry
+
+SERVER_METADATA = ("commandId", "steps")
+"""Keys of ``metadata`` that only the server sets."""
+
+
+def author_of(person: Person) -> events.Author:
+    """Return the person as the wire shows them."""
+    return events.Author(id=person.id, name=person.name)
+
+
+def user_message(
+    session_id: str,
+    author: Person,
+    content: str,
+    *,
+    key: str | None,
+    metadata: Mapping[str, Any] | None = None,
+    command_id: str | None = None,
+) -> NewEntry:
+    """Return what a person said, or the command they gave."""
+    kept = {k: v for k, v in (metadata or {}).items() if k not in SERVER_METADATA}
+    if command_id:
+        kept["commandId"] = command_id
+    payload: dict[str, Any] = {
+        "id": new_id("msg"),
+        "sessionId": session_id,
+        "role": "user" if author != SYSTEM else "system",
+        "content": content,
+        "timestamp": rfc3339(utc_now()),
+        "author": author_of(author).to_wire(),
+    }
+    if kept:
+        payload["metadata"] = kept
+    if key:
+        payload["clientMessageId"] = key
+    # Prefixed, so that no client can take the key of a result.
+    stored = f"client:{key}" if key else None
+    return NewEntry("message", author, payload, key=stored, command_id=command_id)
+
+
+def notice(session_id: str, actor: Person, content: str) -> NewEntry:
+    """Return the server's word on what ``actor`` did."""
+    payload = {
+        "id": new_id("msg"),
+        "sessionId": session_id,
+        "role": "system",
+        "content": content,
+        "timestamp": rfc3339(utc_now()),
+        "author": author_of(actor).to_wire(),
+    }
+    return NewEntry("message", actor, payload)
+
+
+def command_result(
+    result: CommandResult,
+    *,
+    command_id: str,
+    command: str,
+    session_id: str,
+    person: Person,
+    asked_at: datetime,
+) -> NewEntry:
+    """Return the end of a command. Its key lets each command have only one."""
+    elapsed = utc_now() - asked_at
+    payload: dict[str, Any] = {
+        "success": result.success,
+        "message": result.message,
+        "commandId": command_id,
+        "command": command,
+        "sessionId": session_id,
+        "requestedBy": author_of(person).to_wire(),
+        "durationMs": max(round(elapsed.total_seconds() * 1000), 0),
+    }
+    if result.data is not None:
+        payload["data"] = result.data
+    return NewEntry(
+        "commandResult", person, payload, key=f"result:{command_id}", command_id=command_id
+    )

@@ -1,0 +1,77 @@
+"""What sessions need from outside; the docstrings are the contract (see ``tests/contracts``)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from chatops.sessions.model import Appended, Entry, NewEntry, Session
+
+
+class SessionStore(Protocol):
+    """The durable log. Every method raises ``StoreUnavailableError`` when the store is away."""
+
+    async def get_session(self, session_id: str) -> Session | None:
+        """Return the session, or None."""
+        ...
+
+    async def create_session(self, session: Session) -> tuple[Session, bool]:
+        """Create it unless it exists; return the stored one and whether it is new.
+
+        Atomic: of many callers with one id, exactly one creates.
+        """
+        ...
+
+    async def append(
+        self, session_id: str, entry: NewEntry, *, title: str | None = None
+    ) -> Appended:
+        """Store the entry with the next number, durably, before returning.
+
+        Numbers of a session are 1, 2, 3, ... without holes, and no reader ever sees n + 1 before
+        n. The same (session, author, key) is stored once; a repeat returns the first entry, and
+        changes nothing. ``title``, when given, renames the session in the same transaction.
+        Cancellation: the entry may or may not be stored; repeat with the same key to find out.
+
+        Raises:
+            NotFoundError: There is no such session.
+            StoreUnavailableError: Surely not stored, or unknown; repeat with the same key.
+        """
+        ...
+
+    async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
+        """Return at most ``limit`` entries after ``after_seq``, oldest first."""
+        ...
+
+    async def read_newest(self, session_id: str, limit: int) -> Sequence[Entry]:
+        """Return the newest ``limit`` entries, oldest first."""
+        ...
+
+    async def open_commands(self) -> Sequence[Entry]:
+        """Return every message that asks for a command and has no result yet, oldest first."""
+        ...
+
+    async def trim(self, session_id: str, keep: int) -> None:
+        """Delete all but the newest ``keep`` entries; ``first_seq`` moves, numbers stay."""
+        ...
+
+    async def expire(self, before: datetime) -> Sequence[str]:
+        """Delete sessions whose newest entry (or creation) is older; return their ids."""
+        ...
+
+
+class RoomChannel(Protocol):
+    """The connections of this node and the rooms they are in."""
+
+    async def enter(self, connection_id: str, session_id: str) -> None:
+        """Let the connection receive the room's events from now on. A repeat does nothing."""
+        ...
+
+    async def leave(self, connection_id: str, session_id: str) -> None:
+        """Stop the room's events to the connection. Unknown ones are ignored."""
+        ...
+
+    async def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Hand the event to every connection in the room, in the order of calls.
+
+        Never waits for a slow client, and never raises because of one.
+        """
+        ...

@@ -1,0 +1,312 @@
+"""The shared room: open, join, leave, append; every member sees the same entries in one order.
+
+The store is the log and numbers the entries. This module shows them to the members on this node
+exactly in that order, and hands a joining member the part it missed; ``docs/topics/delivery.md``
+tells why nothing can fall between the two.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from chatops.access.identity import Person
+from chatops.access.permissions import Action, Target, authorize
+from chatops.errors import NotFoundError
+from chatops.protocol import events
+from chatops.protocol.base import MAX_ENTRIES, utc_now
+from chatops.sessions.entries import notice
+from chatops.sessions.model import Appended, Entry, NewEntry, Session
+from chatops.sessions.ports import RoomChannel, SessionStore
+from chatops.sessions.room import UNKNOWN, Presence, Room
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+# The list of members is sent this long after a change, so that a storm of joins sends few lists;
+# a large room waits longer because each list is as long as the room.
+_PRESENCE_DELAY_S = 0.05
+_PRESENCE_DELAY_PER_MEMBER_S = 0.001
+
+_TRIM_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a joining member is told; live events continue exactly where ``entries`` ends.
+
+    Attributes:
+        session: The room.
+        last_seq: Number of the last entry shown here; what comes live is the next.
+        entries: Its log after the number asked for, or the newest, oldest first.
+        more: The rest did not fit and the room has not been entered; join again.
+        gap: Entries that were asked for are no longer kept.
+        people: Who is there, the joining person included.
+    """
+
+    session: Session
+    last_seq: int
+    entries: Sequence[Entry]
+    more: bool
+    gap: bool
+    people: Sequence[Presence]
+
+
+class Sessions:
+    """All sessions, as this node sees them."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        channel: RoomChannel,
+        supervisor: Supervisor,
+        *,
+        max_entries: int = 0,
+    ) -> None:
+        self._store = store
+        self._channel = channel
+        self._supervisor = supervisor
+        self._max_entries = max_entries
+        self._rooms: dict[str, Room] = {}
+        self._of_connection: dict[str, set[str]] = {}
+
+    # ------------------------------------------------------------------ reading
+
+    async def get(self, session_id: str, person: Person) -> Session:
+        """Return the session for somebody who may read it.
+
+        Raises:
+            NotFoundError: There is none.
+            NotAllowedError: Not for this person.
+        """
+        authorize(person, Action.READ_SESSION, Target(session_id=session_id))
+        session = await self._store.get_session(session_id)
+        if session is None:
+            raise NotFoundError(
+                f'There is no session "{session_id}".', "Join it once to create it."
+            )
+        return session
+
+    async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
+        """Return entries of the log, oldest first. The caller has asked :meth:`get`."""
+        return await self._store.read(session_id, after_seq, limit)
+
+    async def read_newest(self, session_id: str, limit: int) -> Sequence[Entry]:
+        """Return the newest entries, oldest first. The caller has asked :meth:`get`."""
+        return await self._store.read_newest(session_id, limit)
+
+    def people(self, session_id: str) -> list[Presence]:
+        """Return who is in the room on this node, the longest present first."""
+        room = self._rooms.get(session_id)
+        return room.people() if room else []
+
+    def is_member(self, connection_id: str, session_id: str) -> bool:
+        """Whether the connection is in the room."""
+        return session_id in self._of_connection.get(connection_id, ())
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many rooms and how many memberships this node holds."""
+        return len(self._rooms), sum(len(s) for s in self._of_connection.values())
+
+    async def open_commands(self) -> Sequence[Entry]:
+        """Return the messages that ask for a command and have no result, oldest first."""
+        return await self._store.open_commands()
+
+    # ------------------------------------------------------------ coming and going
+
+    async def open(self, session_id: str, person: Person) -> Session:
+        """Return the session; create it with ``person`` as its owner if it is new."""
+        session = await self._store.get_session(session_id)
+        if session is None:
+            authorize(person, Action.CREATE_SESSION, Target(session_id=session_id))
+            fresh = Session(
+                id=session_id,
+                epoch=secrets.token_hex(8),
+                title=session_id,
+                owner=person,
+                created_at=utc_now(),
+            )
+            session, _ = await self._store.create_session(fresh)
+        authorize(
+            person, Action.JOIN_SESSION, Target(session_id=session_id, owner_id=session.owner.id)
+        )
+        return session
+
+    async def join(
+        self,
+        session_id: str,
+        connection_id: str,
+        person: Person,
+        *,
+        after_seq: int | None,
+        limit: int | None,
+        reply: Callable[[Snapshot], Awaitable[None]],
+    ) -> None:
+        """Put the connection into the room and tell it what it missed.
+
+        ``reply`` is awaited while the room stands still, before the connection can receive a live
+        event, so the first event after the snapshot is the one after its last entry. When the
+        snapshot does not reach the present (``more``), the room is not entered.
+        """
+        session = await self.open(session_id, person)
+        async with self._held(session_id) as room, room.lock:
+            await self._set_cursor(room, session)
+            if after_seq is not None and after_seq > room.cursor:
+                # The client has seen more than this room showed: it comes from a faster node.
+                await room.show_until(after_seq, self._store, self._emit_entry)
+            cursor = room.cursor
+            entries = await self._missed(session_id, after_seq, limit, cursor)
+            reached = entries[-1].seq if entries else max(after_seq or 0, session.first_seq - 1)
+            more = after_seq is not None and reached < cursor
+            gap = after_seq is not None and (
+                after_seq > cursor or after_seq + 1 < session.first_seq
+            )
+            snapshot = Snapshot(session, cursor, entries, more, gap, room.people_with(person))
+            if more:
+                await reply(snapshot)
+            else:
+                await self._enter(room, connection_id, person, partial(reply, snapshot))
+
+    async def ensure_joined(self, session_id: str, connection_id: str, person: Person) -> None:
+        """Join for live events only, unless the connection is in the room already."""
+        if self.is_member(connection_id, session_id):
+            return
+        session = await self.open(session_id, person)
+        async with self._held(session_id) as room, room.lock:
+            await self._set_cursor(room, session)
+            await self._enter(room, connection_id, person)
+
+    async def leave(self, session_id: str, connection_id: str) -> None:
+        """Take the connection out of the room. A repeat does nothing."""
+        joined = self._of_connection.get(connection_id)
+        if joined is None or session_id not in joined:
+            return
+        joined.discard(session_id)
+        if not joined:
+            del self._of_connection[connection_id]
+        await self._channel.leave(connection_id, session_id)
+        async with self._held(session_id) as room:
+            room.members.pop(connection_id, None)
+            self._announce_presence(room)
+
+    async def drop(self, connection_id: str) -> None:
+        """Take the connection out of every room, because it ended."""
+        for session_id in list(self._of_connection.get(connection_id, ())):
+            await self.leave(session_id, connection_id)
+
+    # ------------------------------------------------------------------ writing
+
+    async def append(
+        self, session_id: str, entry: NewEntry, *, title: str | None = None
+    ) -> Appended:
+        """Store the entry, then show it to the room. A repeat of its key shows nothing.
+
+        Not to be cancelled between the two; the next entry, or the next join, would heal it.
+        """
+        done = await self._store.append(session_id, entry, title=title)
+        if not done.duplicate:
+            await self._show(done.entry)
+            if self._max_entries and done.entry.seq % _TRIM_EVERY == 0:
+                await self._store.trim(session_id, self._max_entries)
+        return done
+
+    async def rename(self, session_id: str, person: Person, title: str) -> None:
+        """Change the title; an entry of the log says who did it."""
+        entry = notice(session_id, person, f"{person.name} named this session “{title}”.")
+        await self.append(session_id, entry, title=title)
+
+    async def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Show something that is not of the log to whoever is in the room now."""
+        await self._channel.emit(session_id, event, payload)
+
+    async def expire(self, before: datetime) -> None:
+        """Delete sessions without an entry since ``before``; their members must join anew."""
+        for session_id in await self._store.expire(before):
+            log.info("session_expired", session_id=session_id)
+            room = self._rooms.get(session_id)
+            for connection_id in list(room.members) if room else ():
+                await self.leave(session_id, connection_id)
+
+    # ------------------------------------------------------------------ inside
+
+    async def _missed(
+        self, session_id: str, after_seq: int | None, limit: int | None, cursor: int
+    ) -> list[Entry]:
+        if after_seq is None:
+            newest = 100 if limit is None else limit
+            found = await self._store.read_newest(session_id, newest) if newest else []
+        else:
+            found = await self._store.read(session_id, after_seq, limit or MAX_ENTRIES)
+        # Entries after the cursor are stored but not shown yet: they will come as live events.
+        return [entry for entry in found if entry.seq <= cursor]
+
+    async def _set_cursor(self, room: Room, session: Session) -> None:
+        if room.cursor == UNKNOWN:
+            present = await self._store.get_session(session.id)
+            room.cursor = (present or session).last_seq
+
+    async def _enter(
+        self,
+        room: Room,
+        connection_id: str,
+        person: Person,
+        reply: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        if reply is not None:
+            await reply()
+        known = room.members.get(connection_id)
+        room.members[connection_id] = Presence(person, known.since if known else utc_now())
+        self._of_connection.setdefault(connection_id, set()).add(room.session_id)
+        await self._channel.enter(connection_id, room.session_id)
+        self._announce_presence(room)
+
+    async def _show(self, entry: Entry) -> None:
+        if entry.session_id not in self._rooms:
+            return
+        async with self._held(entry.session_id) as room, room.lock:
+            if room.cursor == UNKNOWN:  # nobody has seen anything yet
+                return
+            if entry.seq == room.cursor + 1:
+                await room.show(entry, self._emit_entry)
+            else:
+                await room.show_until(entry.seq, self._store, self._emit_entry)
+
+    async def _emit_entry(self, entry: Entry) -> None:
+        await self._channel.emit(entry.session_id, entry.kind, entry.payload)
+
+    def _announce_presence(self, room: Room) -> None:
+        if room.presence_due or not room.members:
+            return
+        room.presence_due = True
+        self._supervisor.start(self._send_presence(room), f"presence {room.session_id}")
+
+    async def _send_presence(self, room: Room) -> None:
+        await asyncio.sleep(_PRESENCE_DELAY_S + len(room.members) * _PRESENCE_DELAY_PER_MEMBER_S)
+        room.presence_due = False
+        payload = events.Presence(
+            session_id=room.session_id, members=[member(one) for one in room.people()]
+        )
+        await self._channel.emit(room.session_id, "presence", payload.to_wire())
+
+    @asynccontextmanager
+    async def _held(self, session_id: str) -> AsyncIterator[Room]:
+        """Hold the room so that it is not forgotten while somebody waits for its lock."""
+        room = self._rooms.setdefault(session_id, Room(session_id))
+        room.users += 1
+        try:
+            yield room
+        finally:
+            room.users -= 1
+            if not room.users and not room.members:
+                self._rooms.pop(session_id, None)
+
+
+def member(present: Presence) -> events.Member:
+    """Return the person in the room as the wire shows them."""
+    return events.Member(id=present.person.id, name=present.person.name, since=present.since)

@@ -1,0 +1,93 @@
+"""Every setting: variable, unit, default and meaning; the only reader of the environment.
+
+``docs/configuration.md`` is generated from this module.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The server's settings, read once at start and never changed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHATOPS_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8500, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=1, description="Server processes on this machine.")
+    data_dir: Path = Field(
+        Path("chatops-data"), description="Folder of the SQLite store and of imported prices."
+    )
+    market_data: Path | None = Field(
+        None, description="Folder of price files (Parquet); default: `market` in the data folder."
+    )
+    log_format: Literal["json", "console"] = Field("console", description="Form of the log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated origins of web pages, besides the server's own, that may "
+        "connect; `*` admits every page on every site.",
+    )
+
+    rate_limit: Literal["on", "off"] = Field(
+        "on", description="Limits on how fast one connection may send; `off` for load tests."
+    )
+    message_rate: float = Field(
+        10.0, gt=0, description="Events a second one connection may send, in the long run."
+    )
+    message_burst: int = Field(40, ge=1, description="Events one connection may send at once.")
+
+    session_ttl_hours: float = Field(
+        0.0, ge=0, description="Hours after its last entry that a session is deleted; 0 = never."
+    )
+    session_max_entries: int = Field(
+        0, ge=0, description="Newest entries kept of a session; older ones go; 0 = all."
+    )
+
+    backtest_workers: int = Field(
+        2, ge=1, le=64, description="Worker processes that run backtests."
+    )
+    backtest_timeout_s: float = Field(
+        600.0, gt=0, description="Seconds one backtest may run before it is stopped."
+    )
+    backtest_memory_mb: int = Field(
+        2048, ge=256, description="Megabytes of memory one worker process may use."
+    )
+    backtest_queue: int = Field(200, ge=1, description="Jobs that may wait; more are refused.")
+    default_symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("AAPL",),
+        description="Comma-separated symbols of a backtest that names none.",
+    )
+
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("CHATOPS_REDIS_URL", "REDIS_URL"),
+        description="Redis of the cluster.",
+    )
+    mongodb_uri: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("CHATOPS_MONGODB_URI", "MONGODB_URI"),
+        description="MongoDB that keeps the sessions.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("CHATOPS_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="Key of the language model's provider.",
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("CHATOPS_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
+        description="Address of an OpenAI-compatible provider.",
+    )
+
+    @property
+    def market_folder(self) -> Path:
+        """Folder of imported price files."""
+        return self.market_data or self.data_dir / "market"

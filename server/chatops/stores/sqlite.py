@@ -1,0 +1,46 @@
+"""The embedded store: everything durable in one SQLite file of the data folder."""
+
+from pathlib import Path
+
+from chatops.stores.sqlite_database import SqliteDatabase
+from chatops.stores.sqlite_jobs import SqliteJobStore
+from chatops.stores.sqlite_sessions import SqliteSessionStore
+from chatops.stores.sqlite_strategies import SqliteStrategyStore
+from chatops.stores.sqlite_writer import BATCH_LIMIT
+
+
+class SqliteStore:
+    """The three stores over one file; nothing happens before :meth:`open`.
+
+    Attributes:
+        database: The file, its writer and its readers.
+        sessions: The rooms and their logs.
+        jobs: The record of jobs.
+        strategies: Saved strategies.
+    """
+
+    def __init__(self, data_dir: Path, *, batch_limit: int = BATCH_LIMIT) -> None:
+        self.database = SqliteDatabase(data_dir, batch_limit=batch_limit)
+        self.sessions = SqliteSessionStore(self.database)
+        self.jobs = SqliteJobStore(self.database)
+        self.strategies = SqliteStrategyStore(self.database)
+
+    async def open(self) -> None:
+        """Open or make the file. A second server on the same folder is refused.
+
+        Raises:
+            StoreUnavailableError: The folder or the file cannot be used; the words say why.
+        """
+        await self.database.open()
+
+    async def close(self) -> None:
+        """Commit what is pending and let go of the folder. A repeat does nothing."""
+        await self.database.close()
+
+    async def ping(self) -> None:
+        """Return when the store takes a write and gives a read.
+
+        Raises:
+            StoreUnavailableError: It does not.
+        """
+        await self.database.ping()

@@ -1,0 +1,210 @@
+"""Sessions and their logs in SQLite."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chatops.access.identity import Person
+from chatops.errors import NotFoundError
+from chatops.sessions.model import Appended, Entry, NewEntry, Session
+from chatops.sessions.ports import SessionStore
+from chatops.stores.sqlite_database import SqliteDatabase
+from chatops.stores.sqlite_values import from_json, from_time, to_json, to_microseconds, to_time
+
+_INSERT = """
+INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload)
+SELECT id, last_seq + 1, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
+ON CONFLICT (session_id, author_id, key) WHERE key IS NOT NULL DO NOTHING
+RETURNING seq
+"""
+
+_TOUCH = """
+UPDATE sessions SET last_seq = ?, touched_us = ?, title = coalesce(?, title) WHERE id = ?
+"""
+
+_ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload FROM entries"
+
+_OPEN_COMMANDS = f"""
+{_ENTRY} AS asked
+WHERE kind = 'message' AND command_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM entries AS result
+    WHERE result.command_id = asked.command_id AND result.session_id = asked.session_id
+      AND result.kind = 'commandResult'
+)
+ORDER BY number
+"""  # noqa: S608 - made of constants
+
+
+class SqliteSessionStore:
+    """The durable log on one machine; the contract is :class:`SessionStore`.
+
+    A key is forgotten with its entry, so a retry that comes after :meth:`trim` or :meth:`expire`
+    has deleted the entry is a new one.
+    """
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def get_session(self, session_id: str) -> Session | None:
+        """Return the session, or None."""
+        return await self._database.read(lambda connection: _session(connection, session_id))
+
+    async def create_session(self, session: Session) -> tuple[Session, bool]:
+        """Create it, without entries, unless it exists."""
+
+        def create(connection: sqlite3.Connection) -> tuple[Session, bool]:
+            new = connection.execute(
+                "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at,"
+                " touched_us) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                (
+                    session.id,
+                    session.epoch,
+                    session.title,
+                    session.owner.id,
+                    session.owner.name,
+                    to_time(session.created_at),
+                    to_microseconds(session.created_at),
+                ),
+            ).rowcount
+            return _session(connection, session.id) or session, new == 1
+
+        return await self._database.write(create)
+
+    async def append(
+        self, session_id: str, entry: NewEntry, *, title: str | None = None
+    ) -> Appended:
+        """Store the entry with the next number, durably, before returning."""
+        return await self._database.write(
+            lambda connection: _append(connection, session_id, entry, title)
+        )
+
+    async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
+        """Return at most ``limit`` entries after ``after_seq``, oldest first."""
+        return await self._database.read(
+            lambda connection: _entries(
+                connection,
+                f"{_ENTRY} WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (session_id, after_seq, max(limit, 0)),
+            )
+        )
+
+    async def read_newest(self, session_id: str, limit: int) -> Sequence[Entry]:
+        """Return the newest ``limit`` entries, oldest first."""
+        newest = await self._database.read(
+            lambda connection: _entries(
+                connection,
+                f"{_ENTRY} WHERE session_id = ? ORDER BY seq DESC LIMIT ?",
+                (session_id, max(limit, 0)),
+            )
+        )
+        return newest[::-1]
+
+    async def open_commands(self) -> Sequence[Entry]:
+        """Return every message that asks for a command and has no result yet, oldest first."""
+        return await self._database.read(lambda connection: _entries(connection, _OPEN_COMMANDS))
+
+    async def trim(self, session_id: str, keep: int) -> None:
+        """Delete all but the newest ``keep`` entries."""
+
+        def trim(connection: sqlite3.Connection) -> None:
+            session = _session(connection, session_id)
+            if session is None or (first := session.last_seq - keep + 1) <= session.first_seq:
+                return
+            connection.execute(
+                "DELETE FROM entries WHERE session_id = ? AND seq < ?", (session_id, first)
+            )
+            connection.execute(
+                "UPDATE sessions SET first_seq = ? WHERE id = ?", (first, session_id)
+            )
+
+        await self._database.write(trim)
+
+    async def expire(self, before: datetime) -> Sequence[str]:
+        """Delete sessions whose newest entry (or creation) is older; return their ids.
+
+        Their jobs stay, for other sessions may show them; answers still owed to commands of a
+        deleted session are not owed any more.
+        """
+
+        def expire(connection: sqlite3.Connection) -> list[str]:
+            old = [
+                row["id"]
+                for row in connection.execute(
+                    "SELECT id FROM sessions WHERE touched_us < ? ORDER BY touched_us",
+                    (to_microseconds(before),),
+                ).fetchall()
+            ]
+            for session_id in old:
+                connection.execute("DELETE FROM entries WHERE session_id = ?", (session_id,))
+                connection.execute(
+                    "DELETE FROM job_askers WHERE session_id = ? AND answered = 0", (session_id,)
+                )
+                connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+            return old
+
+        return await self._database.write(expire)
+
+
+def _append(
+    connection: sqlite3.Connection, session_id: str, new: NewEntry, title: str | None
+) -> Appended:
+    author_id = new.author.id
+    numbered = connection.execute(
+        _INSERT,
+        (new.kind, author_id, new.key, new.command_id, to_json(new.payload), session_id),
+    ).fetchall()
+    if not numbered:
+        return _stored_before(connection, session_id, new)
+    seq: int = numbered[0][0]
+    connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, session_id))
+    payload = {**new.payload, "seq": seq}
+    entry = Entry(session_id, seq, new.kind, author_id, payload, new.command_id)
+    return Appended(entry, duplicate=False)
+
+
+def _stored_before(connection: sqlite3.Connection, session_id: str, new: NewEntry) -> Appended:
+    first = _entries(
+        connection,
+        f"{_ENTRY} WHERE session_id = ? AND author_id = ? AND key = ?",
+        (session_id, new.author.id, new.key),
+    )
+    if not first:
+        raise NotFoundError("There is no such session.", "Join the session first, then try again.")
+    return Appended(first[0], duplicate=True)
+
+
+def _session(connection: sqlite3.Connection, session_id: str) -> Session | None:
+    row = connection.execute("SELECT * FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    if row is None:
+        return None
+    return Session(
+        id=row["id"],
+        epoch=row["epoch"],
+        title=row["title"],
+        owner=Person(row["owner_id"], row["owner_name"]),
+        created_at=from_time(row["created_at"]),
+        last_seq=row["last_seq"],
+        first_seq=row["first_seq"],
+    )
+
+
+def _entries(
+    connection: sqlite3.Connection, query: str, arguments: tuple[str | int | None, ...] = ()
+) -> list[Entry]:
+    return [
+        Entry(
+            session_id=row["session_id"],
+            seq=row["seq"],
+            kind=row["kind"],
+            author_id=row["author_id"],
+            payload={**from_json(row["payload"]), "seq": row["seq"]},
+            command_id=row["command_id"],
+        )
+        for row in connection.execute(query, arguments)
+    ]
+
+
+if TYPE_CHECKING:
+    _: type[SessionStore] = SqliteSessionStore

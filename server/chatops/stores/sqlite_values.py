@@ -1,0 +1,43 @@
+"""How values are written in columns: compact JSON, and times that sort as text."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_json(value: Any) -> str:
+    """Return ``value`` as compact JSON text.
+
+    Raises:
+        ValueError: It holds NaN or an infinity, which JSON cannot say.
+        TypeError: It holds something that is no JSON value.
+    """
+    return _ENCODER.encode(value)
+
+
+def from_json(text: str) -> Any:
+    """Return the JSON value of ``text``."""
+    return json.loads(text)
+
+
+def to_time(at: datetime) -> str:
+    """Return ``at`` in UTC with microseconds; all have one length, so text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def from_time(text: str) -> datetime:
+    """Return the time that :func:`to_time` wrote, aware, in UTC."""
+    return datetime.fromisoformat(text)
+
+
+def to_microseconds(at: datetime) -> int:
+    """Return ``at`` in microseconds since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_optional_time(text: str | None) -> datetime | None:
+    """Return the time, or None where none was written."""
+    return None if text is None else from_time(text)

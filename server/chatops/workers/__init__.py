@@ -1,0 +1,1 @@
+"""Adapter: runs jobs in warm processes on this machine."""

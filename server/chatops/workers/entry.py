@@ -1,0 +1,18 @@
+"""What a worker process does for a living: backtests and comparisons, everything loaded."""
+
+from pathlib import Path
+
+from chatops.backtests.execute import execute
+from chatops.backtests.market.loader import MarketData
+from chatops.backtests.work import OnProgress, Report, ShouldCancel, Task
+from chatops.workers.messages import Work
+
+
+def open_work(market_folder: Path) -> Work:
+    """Return the work on the bundled prices and those imported into ``market_folder``."""
+    market = MarketData(market_folder)
+
+    def work(task: Task, on_progress: OnProgress, should_cancel: ShouldCancel) -> Report:
+        return execute(task, market, on_progress, should_cancel)
+
+    return work

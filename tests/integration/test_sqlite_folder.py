@@ -1,0 +1,138 @@
+"""The SQLite store and its surroundings: disk, folder, lock, file and schema."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chatops.errors import StoreUnavailableError
+from chatops.stores.sqlite import SqliteStore
+from chatops.stores.sqlite_schema import FILE_NAME, MIGRATIONS, migrate
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+def in_own_namespace(folder: Path, mount: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of ``support/`` after ``mount``, which only that process can see."""
+    if shutil.which("unshare") is None:
+        pytest.skip("needs Linux with unshare")
+    folder.mkdir(exist_ok=True)
+    prefix = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    if subprocess.run([*prefix, mount, folder], check=False, capture_output=True).returncode:
+        pytest.skip("this system does not let the test mount anything")
+    return subprocess.run(
+        [*prefix, f'{mount}; exec "$@"', folder, sys.executable, SUPPORT / script, folder, "x"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_disk_that_is_really_full_refuses_and_works_again(tmp_path: Path) -> None:
+    done = in_own_namespace(
+        tmp_path / "small", 'mount -t tmpfs -o size=2m tmpfs "$0"', "sqlite_on_small_disk.py"
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])  # the log comes before it
+    assert seen["acked"] > 0
+    assert all("disk is full" in message for message in seen["refused"])
+    assert seen["refused"]
+    assert seen["readable_while_full"] == seen["acked"]
+    assert seen["refused_but_stored"] == 0
+    assert seen["contiguous"]
+    assert seen["stored"] == seen["expected"]
+
+
+def test_a_read_only_folder_is_refused_at_the_start(tmp_path: Path) -> None:
+    done = in_own_namespace(
+        tmp_path / "fixed",
+        'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"',
+        "sqlite_sender.py",
+    )
+    assert done.returncode == 1
+    assert "cannot be made or written because its disk is read-only" in done.stderr
+    assert "CHATOPS_DATA_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a folder")
+    with pytest.raises(StoreUnavailableError, match="cannot be made or written"):
+        await SqliteStore(tmp_path / "data").open()
+
+
+async def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "a" / "data")
+    await store.open()
+    await store.close()
+    assert stat.S_IMODE((tmp_path / "a" / "data").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("where", [0, 100], ids=["header", "schema"])
+async def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, where: int) -> None:
+    store = SqliteStore(tmp_path / "data")
+    await store.open()
+    await store.close()
+    damaged = bytearray(store.database.path.read_bytes())
+    damaged[where : where + 400] = b"\xa5" * 400
+    store.database.path.write_bytes(damaged)
+    for _ in range(2):  # the second refusal shows that the first left no lock behind
+        with pytest.raises(StoreUnavailableError, match="is not a chatops database") as refused:
+            await store.open()
+        assert refused.value.hint is not None
+    assert store.database.path.read_bytes() == damaged
+
+
+async def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "data")
+    await store.open()
+    with pytest.raises(StoreUnavailableError, match="Another chatops server uses"):
+        await SqliteStore(store.database.folder).open()
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        SUPPORT / "sqlite_sender.py",
+        store.database.folder,
+        "x",
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await child.communicate()
+    assert child.returncode == 1
+    assert b"Another chatops server uses the data folder" in said
+    assert b"Traceback" not in said
+    await store.ping()
+    await store.close()
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "data")
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(store.database.path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreUnavailableError, match="newer version") as refused:
+        await store.open()
+    assert refused.value.hint is not None
+    with closing(sqlite3.connect(store.database.path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 99
+
+
+def test_migrations_run_forward_once_and_a_failing_one_is_undone(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    second = "CREATE TABLE extra (id INTEGER); INSERT INTO extra VALUES (1)"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, path)
+        migrate(connection, path, (*MIGRATIONS, second))
+        migrate(connection, path, (*MIGRATIONS, second))
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(connection, path, (*MIGRATIONS, second, "DELETE FROM extra; NOT SQL"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+        assert connection.execute("SELECT count(*) FROM extra").fetchone()[0] == 1
