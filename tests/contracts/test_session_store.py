@@ -253,17 +253,20 @@ async def test_open_commands_are_the_messages_without_a_result(sessions: Session
     await sessions.create_session(room("one"))
     await sessions.create_session(room("two"))
     await sessions.append("one", said("plain"))
+    await sessions.append("two", said("/z", command_id="z"))
+    await sessions.append("one", said("/m", command_id="m"))
     await sessions.append("two", said("/a", command_id="a"))
     await sessions.append("one", said("/b", command_id="b"))
-    await sessions.append("two", said("/c", command_id="c"))
     await sessions.append("one", said("done", kind="commandResult", command_id="b"))
+    await sessions.append("one", said("of another room", kind="commandResult", command_id="z"))
     opened = await sessions.open_commands()
     assert [(entry.session_id, entry.command_id) for entry in opened] == [
+        ("two", "z"),
+        ("one", "m"),
         ("two", "a"),
-        ("two", "c"),
     ]
-    await sessions.append("two", said("done", kind="commandResult", command_id="a"))
-    assert [entry.command_id for entry in await sessions.open_commands()] == ["c"]
+    await sessions.append("two", said("done", kind="commandResult", command_id="z"))
+    assert [entry.command_id for entry in await sessions.open_commands()] == ["m", "a"]
 
 
 async def test_trimming_keeps_the_newest_and_their_numbers(sessions: SessionStore) -> None:

@@ -1,17 +1,15 @@
 """One place where HTTP answers say what went wrong, and where common headers are set."""
 
 import secrets
-from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from chatops.errors import AppError, InternalError, NotFoundError
 from chatops.protocol.events import WireError
 
 log = structlog.get_logger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -21,7 +19,7 @@ _CSP = (
 
 def answers(
     cors_origins: tuple[str, ...],
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+) -> Middleware:
     """Return the middleware that turns errors into JSON and adds the security headers.
 
     Args:

@@ -43,8 +43,10 @@ CREATE TABLE entries (
     UNIQUE (session_id, seq)
 );
 CREATE UNIQUE INDEX entries_key ON entries (session_id, author_id, key) WHERE key IS NOT NULL;
-CREATE INDEX entries_command ON entries (command_id, session_id, kind)
-    WHERE command_id IS NOT NULL;
+CREATE INDEX entries_asked ON entries (command_id, session_id)
+    WHERE kind = 'message' AND command_id IS NOT NULL;
+CREATE INDEX entries_result ON entries (command_id, session_id)
+    WHERE kind = 'commandResult' AND command_id IS NOT NULL;
 
 CREATE TABLE jobs (
     number      INTEGER PRIMARY KEY,

@@ -26,8 +26,9 @@ UPDATE sessions SET last_seq = ?, touched_us = ?, title = coalesce(?, title) WHE
 
 _ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload FROM entries"
 
+# Without the hint SQLite reads every entry to have them in order; there are few open commands.
 _OPEN_COMMANDS = f"""
-{_ENTRY} AS asked
+{_ENTRY} AS asked INDEXED BY entries_asked
 WHERE kind = 'message' AND command_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM entries AS result
     WHERE result.command_id = asked.command_id AND result.session_id = asked.session_id

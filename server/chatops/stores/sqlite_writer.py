@@ -130,7 +130,6 @@ class GroupWriter:
     def _apply_in_savepoint(self, pending: _Pending) -> None:
         execute = self._connection.execute
         execute("SAVEPOINT operation")
-        pending.error = None  # of the first run, which is undone
         try:
             pending.result = pending.operation(self._connection)
         # As above.

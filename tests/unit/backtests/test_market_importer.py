@@ -40,7 +40,7 @@ def refused(folder: Path, path: Path, **options: object) -> AppError:
 
 
 def closes(done: Imported) -> list[float]:
-    return read_bars(done.path, done.symbol, done.timeframe).close.tolist()
+    return [float(each) for each in read_bars(done.path, done.symbol, done.timeframe).close]
 
 
 def test_a_plain_file_becomes_bars_named_after_it(folder: Path) -> None:
@@ -325,10 +325,12 @@ def test_parquet_and_gzip_give_the_same_bars_as_text(folder: Path) -> None:
 def test_a_parquet_file_with_a_missing_price_names_its_row(folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     path = folder.parent / "TEST.parquet"
-    duckdb.sql(
+    rows = duckdb.sql(
         "SELECT DATE '2024-01-01' + i::INT AS date, 1 AS open, 1 AS high, 1 AS low,"
         " nullif(1, i) AS close FROM range(3) t(i)"
-    ).write_parquet(str(path))
+    )
+    assert rows is not None
+    rows.write_parquet(str(path))
     error = refused(folder, path)
     assert error.message == "TEST.parquet, line 2 (2024-01-02): the close is missing."
 

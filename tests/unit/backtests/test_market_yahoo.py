@@ -4,7 +4,7 @@ import sys
 from datetime import date
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped] # pandas comes without types
 import pytest
 
 from chatops.backtests.market.yahoo import bars_from_frame, download, yahoo_origin

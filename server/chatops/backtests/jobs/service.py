@@ -122,7 +122,9 @@ class Jobs:
         if stored.is_active:
             self._active[stored.id] = stored
             self._schedule()
-            self._report_soon(stored.id)
+            now = self._stand(stored, self._order())
+            await self._announcer.progress(stored, now.position, now.eta_s)
+            self._report_soon(stored.id, after_s=_REPORT_EVERY_S)
         else:
             for asker in stored.askers:
                 if any(asker.command_id == new.command_id for new in job.askers):
@@ -182,7 +184,10 @@ class Jobs:
     def _order(self) -> list[Job]:
         waiting = [job for job in self._active.values() if job.id not in self._running]
         ready = [job for job in waiting if not self._members(job)]
-        return fair_order(ready, [self._active[job_id] for job_id in self._running])
+        return fair_order(ready, self._in_work())
+
+    def _in_work(self) -> list[Job]:
+        return [self._active[job_id] for job_id in self._running if job_id in self._active]
 
     def _members(self, job: Job) -> list[Job]:
         return [self._active[part] for part in job.depends_on if part in self._active]
@@ -281,6 +286,7 @@ class Jobs:
         )
         ended = await self._insist(finish)
         self._active.pop(job.id, None)
+        self._running.discard(job.id)
         self._cancelled_by.pop(job.id, None)
         if ended is None:
             return
@@ -318,16 +324,17 @@ class Jobs:
                 if job_id in other.depends_on:
                     self._report_soon(other.id)
 
-    def _report_soon(self, job_id: str) -> None:
-        """Tell the rooms now, or when a second has passed since they were told last."""
+    def _report_soon(self, job_id: str, after_s: float = 0.0) -> None:
+        """Tell the rooms as soon as a second has passed since they were told last."""
         self._unreported.add(job_id)
         if job_id not in self._reporting:
             self._reporting.add(job_id)
-            self._supervisor.start(self._report(job_id), f"progress {job_id}")
+            self._supervisor.start(self._report(job_id, after_s), f"progress {job_id}")
 
-    async def _report(self, job_id: str) -> None:
+    async def _report(self, job_id: str, after_s: float) -> None:
         told: tuple[object, ...] = ()
         try:
+            await asyncio.sleep(after_s)
             while job_id in self._unreported and (job := self._active.get(job_id)):
                 self._unreported.discard(job_id)
                 now = self._stand(job, self._order())
@@ -372,7 +379,7 @@ class Jobs:
             phase: Phase = "running" if fraction else "queued"
             return Standing(replace(job, phase=phase, fraction=fraction), None, None)
         position = 1 + next((i for i, other in enumerate(order) if other.id == job.id), 0)
-        left = [self._stand(self._active[other], order).eta_s for other in self._running]
+        left = [self._stand(other, order).eta_s for other in self._in_work()]
         eta = waiting_eta_s(position, self._workers.slots, self._usual_s, job.kind, left)
         return Standing(job, position, eta)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from chatops.backtests.market.bars import PRICE_COLUMNS, Bars
 from chatops.backtests.market.checks import find_problem
 from chatops.backtests.market.names import bars_path, check_symbol, check_timeframe
-from chatops.errors import BadParameterError, StoreUnavailableError
+from chatops.errors import AppError, BadParameterError, StoreUnavailableError
 
 COLUMNS = ("ts", *PRICE_COLUMNS, "volume")
 
@@ -231,7 +231,7 @@ def _unchanged(path: Path, read: Callable[[], _T]) -> _T:
         before = _identity(path)
         try:
             result = read()
-        except BadParameterError:
+        except AppError:
             if _identity(path) == before:
                 raise
             continue
