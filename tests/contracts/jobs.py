@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from chatops.access.identity import Person
-from chatops.backtests.jobs.model import Asker, Job, JobKind
+from chatops.backtests.job import Asker, Job, JobKind
 from chatops.backtests.ports import JobStore
 from chatops.backtests.requests import BacktestRequest, ComparisonRequest
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from tests.contracts.jobs import BEN, NOW, asker, job, run, submit
 
-from chatops.backtests.jobs.model import Failure
+from chatops.backtests.job import Failure
 from chatops.backtests.ports import JobStore
 from chatops.errors import QueueFullError
 

@@ -6,7 +6,7 @@ Text is Markdown with the figures in a code block, so that it reads well in any 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatops.backtests.jobs.model import Asker, Job
+from chatops.backtests.job import Asker, Job
 from chatops.backtests.proof import verdict_text
 from chatops.dispatch.result import CommandResult
 

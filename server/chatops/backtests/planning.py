@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from chatops.access.identity import Person
-from chatops.backtests.jobs.model import Asker, Job, JobKind
+from chatops.backtests.job import Asker, Job, JobKind
 from chatops.backtests.market.catalogue import Catalogue, DataSet
 from chatops.backtests.market.names import check_timeframe
 from chatops.backtests.provenance import describe, describe_comparison, fingerprint

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from chatops.access.identity import Person
-from chatops.backtests.jobs.model import Asker, Failure, Job, JobState
+from chatops.backtests.job import Asker, Failure, Job, JobState
 from chatops.backtests.work import Phase, Progress, Report, Task
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chatops.backtests.jobs.model import Job
+from chatops.backtests.job import Job
 from chatops.backtests.provenance import differences
 
 # What belongs to the asking, and not to the result.

@@ -50,7 +50,7 @@ class BacktestRequest(BaseModel):
     timeframe: str = "1d"
     start: date | None = None
     end: date | None = None
-    cash: float = Field(default=100_000.0, gt=0)
+    cash: float = Field(default=100_000.0, ge=1, le=1e12)
     fee: float = Field(default=0.001, ge=0, lt=1)
 
 

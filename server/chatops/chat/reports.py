@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatops.access.identity import Person
 from chatops.backtests.answers import answer, last_word
-from chatops.backtests.jobs.model import Asker, Job
+from chatops.backtests.job import Asker, Job
 from chatops.backtests.ports import Announcer
 from chatops.errors import NotFoundError
 from chatops.protocol.events import BacktestProgress

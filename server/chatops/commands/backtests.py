@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field
 
 from chatops.backtests.answers import METRICS, figure, job_text, result_data, table
-from chatops.backtests.jobs.model import Job
+from chatops.backtests.job import Job
 from chatops.backtests.planning import Plan, Wish, span
 from chatops.backtests.ports import JobFilter
 from chatops.backtests.requests import BacktestRequest, ComparisonRequest
@@ -32,7 +32,7 @@ class RunRange(Parameters):
     )
     end: date | None = Field(None, description="Last day", json_schema_extra=NAMED_ONLY)
     cash: float = Field(
-        100_000.0, gt=0, le=1e12, description="Money at the start", json_schema_extra=NAMED_ONLY
+        100_000.0, ge=1, le=1e12, description="Money at the start", json_schema_extra=NAMED_ONLY
     )
     fee: float = Field(
         0.001,

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field
 
 from chatops.access.permissions import Action, Target, authorize
 from chatops.backtests.answers import table
-from chatops.backtests.jobs.model import Job
+from chatops.backtests.job import Job
 from chatops.backtests.ports import JobFilter
 from chatops.commands.toolbox import Toolbox
 from chatops.commands.values import Values

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chatops.backtests.jobs.model import Asker
+from chatops.backtests.job import Asker
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.planning import Plan
 from chatops.dispatch.result import Deferred

@@ -10,7 +10,7 @@ from aiohttp import web
 from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
 from chatops.backtests.answers import links
-from chatops.backtests.jobs.model import Job
+from chatops.backtests.job import Job
 from chatops.backtests.ports import JobStore
 from chatops.errors import BadParameterError, NotFoundError, StoreUnavailableError
 from chatops.protocol.base import rfc3339

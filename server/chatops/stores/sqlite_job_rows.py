@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from chatops.access.identity import Person
-from chatops.backtests.jobs.model import Asker, Failure, Job
+from chatops.backtests.job import Asker, Failure, Job
 from chatops.stores.sqlite_values import (
     from_json,
     from_optional_time,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatops.access.identity import Person
-from chatops.backtests.jobs.model import Failure, Job
+from chatops.backtests.job import Failure, Job
 from chatops.backtests.ports import JobFilter, JobStore
 from chatops.backtests.work import Phase
 from chatops.errors import QueueFullError

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from statistics import median
 
-from chatops.backtests.jobs.model import Job
+from chatops.backtests.job import Job
 
 
 def fair_order(waiting: Sequence[Job], running: Sequence[Job]) -> list[Job]:

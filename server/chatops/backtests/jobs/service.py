@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import structlog
 
 from chatops.access.identity import SYSTEM, Person
-from chatops.backtests.jobs.model import Failure, Job
+from chatops.backtests.job import Failure, Job
 from chatops.backtests.jobs.schedule import fair_order, running_eta_s, typical_s, waiting_eta_s
 from chatops.backtests.ports import (
     Announcer,
