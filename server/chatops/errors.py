@@ -11,6 +11,7 @@
     ├── NotFoundError           not_found           no such session, backtest, strategy, file
     ├── ConflictError           conflict            somebody else changed it at the same moment
     ├── RateLimitedError        rate_limited        too fast
+    ├── LimitExceededError      limit_exceeded      a job took more time or memory than it may
     ├── QueueFullError          queue_full          too many jobs wait
     ├── UpstreamFailedError     upstream_failed     a worker or another server did not do its part
     ├── StoreUnavailableError   store_unavailable   the store did not take it, or could not be read
@@ -108,6 +109,13 @@ class RateLimitedError(AppError):
     code = "rate_limited"
     http_status = 429
     retryable = True
+
+
+class LimitExceededError(AppError):
+    """A job took more time or memory than one may use."""
+
+    code = "limit_exceeded"
+    http_status = 422
 
 
 class QueueFullError(AppError):

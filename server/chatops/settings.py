@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         600.0, gt=0, description="Seconds one backtest may run before it is stopped."
     )
     backtest_memory_mb: int = Field(
-        2048, ge=256, description="Megabytes of memory one worker process may use."
+        2048, ge=768, description="Megabytes of memory one worker process may use."
     )
     backtest_queue: int = Field(200, ge=1, description="Jobs that may wait; more are refused.")
     default_symbols: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Literal
 
 import pytest
-from tests.contracts.jobs import BEN, NOW, asker, job, run, submit
 
 from chatops.backtests.job import Failure
 from chatops.backtests.ports import JobStore
 from chatops.errors import QueueFullError
+from tests.contracts.jobs import BEN, NOW, asker, job, run, submit
 
 FINAL: tuple[Literal["completed", "failed", "cancelled", "interrupted"], ...] = (
     "completed",

@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.contracts.jobs import ANN, NOW, asker, job, run, spec, submit
-
 from chatops.backtests.ports import JobFilter, JobStore
 from chatops.backtests.requests import ComparisonRequest
 from chatops.sessions.model import Session
 from chatops.sessions.ports import SessionStore
+from tests.contracts.jobs import ANN, NOW, asker, job, run, spec, submit
 
 
 async def test_active_jobs_are_oldest_first(jobs: JobStore) -> None:

@@ -15,10 +15,9 @@ from structlog.testing import capture_logs
 
 from chatops.backtests.ports import WorkerLostError
 from chatops.backtests.work import Cancelled, Progress, Report, Task
-from chatops.errors import InternalError, NotFoundError
+from chatops.errors import InternalError, LimitExceededError, NotFoundError
 from chatops.tasks import Supervisor
 from chatops.workers.pool import ProcessPool
-from chatops.workers.worker import LimitExceededError
 
 SUPPORT = Path(__file__).parents[1] / "support"
 ENTRY = "worker_tasks:open_work"
@@ -197,6 +196,7 @@ async def test_cancel_stops_a_task_that_asks_and_keeps_its_worker(open_pool: Ope
             await running
     assert not pool.cancel("bt_1")
     assert await pid_of_worker(pool) == pid
+    assert [worker._kill_timer for worker in pool._ready] == [None]
 
 
 @pytest.mark.parametrize("trouble", ["deaf", "deaf in C"])
@@ -354,8 +354,11 @@ async def test_a_memory_hog_is_told_the_limit_and_harms_no_neighbour(open_pool: 
     other = Seen()
     neighbour = asyncio.gather(pool.run(task("polite", "bt_2"), other), return_exceptions=True)
     await other.first()
+    await until(lambda: len(pool._ready) == 2)
+    (hog,) = [worker for worker in pool._ready if not worker.busy]
     with pytest.raises(LimitExceededError, match="256 MB of memory") as caught:
         await do(pool, "hog")
+    assert hog.retired
     assert "CHATOPS_BACKTEST_MEMORY_MB" in str(caught.value)
     await do(pool, "echo", "bt_3")
     assert not neighbour.done()

@@ -13,7 +13,7 @@ import structlog
 
 from chatops.backtests.ports import WorkerLostError
 from chatops.backtests.work import Cancelled, Progress, Report, Task
-from chatops.errors import AppError, InternalError
+from chatops.errors import AppError, InternalError, LimitExceededError
 from chatops.tasks import Supervisor
 from chatops.workers import messages
 from chatops.workers.frames import Frame, FrameError, encode, read_async
@@ -37,13 +37,6 @@ ONE_THREAD = dict.fromkeys(
 log = structlog.get_logger(__name__)
 
 StopReason = Literal["cancel", "time"]
-
-
-class LimitExceededError(AppError):
-    """The task takes more time or memory than one may use."""
-
-    code = "limit_exceeded"
-    http_status = 422
 
 
 class Worker:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
-from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, RUN, Speed
 
 from chatops.dispatch.binding import bind, bind_values, to_text
 from chatops.dispatch.parser import parse
 from chatops.dispatch.spec import CommandSpec, Parameters
 from chatops.errors import AppError, BadParameterError
+from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, RUN, Speed
 
 
 def typed(spec: CommandSpec[Any], line: str) -> dict[str, Any]:

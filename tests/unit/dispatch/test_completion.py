@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.dispatch.conftest import CONTEXT, REGISTRY, RUN, RunParameters, echo
 
 from chatops.dispatch.completion import complete, rank
 from chatops.dispatch.registry import Registry
 from chatops.dispatch.spec import Candidate, CommandContext, CommandSpec
+from tests.unit.dispatch.conftest import CONTEXT, REGISTRY, RUN, RunParameters, echo
 
 
 async def values(text: str) -> list[str]:

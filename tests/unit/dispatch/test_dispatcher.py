@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 from pydantic import JsonValue
-from tests.unit.dispatch.conftest import ANN, CONTEXT, HELP, REGISTRY, RUN, NoParameters
 
 from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target
@@ -11,6 +10,7 @@ from chatops.dispatch.registry import Registry
 from chatops.dispatch.result import CommandResult, Outcome
 from chatops.dispatch.spec import CommandContext
 from chatops.errors import BadParameterError, NotAllowedError, NotFoundError, UnknownCommandError
+from tests.unit.dispatch.conftest import ANN, CONTEXT, HELP, REGISTRY, RUN, NoParameters
 
 
 def let(person: Person, action: Action, target: Target) -> None:

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
-from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, REGISTRY, RUN
 
 from chatops.dispatch.registry import Registry
 from chatops.dispatch.spec import NAMED_ONLY, OPEN, Parameters
 from chatops.errors import UnknownCommandError
+from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, REGISTRY, RUN
 
 
 @pytest.mark.parametrize(

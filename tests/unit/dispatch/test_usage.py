@@ -2,11 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, RUN
 
 from chatops.dispatch.binding import bind
 from chatops.dispatch.parser import parse
 from chatops.dispatch.usage import describe, json_schema, one_line, parameter_rows, usage_line
+from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, RUN
 
 
 def test_the_usage_line_shows_what_is_required_and_what_is_named() -> None:
