@@ -30,10 +30,17 @@ def rfc3339(at: datetime) -> str:
 Timestamp = Annotated[
     datetime,
     PlainSerializer(rfc3339, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        }
+    ),
 ]
 
-SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SESSION_ID = r"^[A-Za-z0-9_-]{1,64}$"
+SessionId = Annotated[str, StringConstraints(pattern=SESSION_ID)]
 ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

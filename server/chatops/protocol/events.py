@@ -1,10 +1,21 @@
 """Events to clients: the room's messages, results, progress, presence, and errors."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from chatops import errors
 from chatops.protocol.base import Timestamp, WireModel
+from chatops.protocol.results import ResultData
+
+ERROR_CODES = tuple(
+    one.code
+    for one in vars(errors).values()
+    if isinstance(one, type) and issubclass(one, errors.AppError) and one is not errors.AppError
+)
+"""Every code of an ``error``."""
+
+ErrorCode = Annotated[str, WithJsonSchema({"type": "string", "enum": list(ERROR_CODES)})]
 
 
 class Author(WireModel):
@@ -30,52 +41,61 @@ class Message(WireModel):
     role: Literal["user", "assistant", "system"]
     content: str
     timestamp: Timestamp
-    metadata: dict[str, Any] | None = None
-    seq: int
+    metadata: dict[str, Any] | None = Field(
+        None, description="The sender's own; `commandId` is the server's: the text is a command."
+    )
+    seq: int = Field(description="Number in the session's log: 1, 2, 3, ... without holes.")
     author: Author | None = None
     client_message_id: str | None = None
 
 
 class BacktestProgress(WireModel):
-    """Where a job stands. ``version`` only grows for a job; the last one has an ``outcome``."""
+    """Where a job stands. `version` only grows for a job; the last one has an `outcome`."""
 
     backtest_id: str
-    progress: int = Field(ge=0, le=100)
+    progress: int = Field(ge=0, le=100, description="Percent.")
     status: Literal["running", "completed", "failed"]
     message: str | None = None
     session_id: str
     phase: Literal["queued", "loading", "running", "analyzing", "saving", "done"]
-    queue_position: int | None = None
-    eta_seconds: int | None = None
+    queue_position: int | None = Field(None, description="While it waits; 1 starts next.")
+    eta_seconds: int | None = Field(None, description="Seconds until it ends, estimated.")
     requested_by: Author
     outcome: Literal["completed", "failed", "cancelled", "interrupted", "reused"] | None = None
     version: int
 
 
 class CommandResult(WireModel):
-    """The end of one command. ``seq`` is missing on a result that only its caller sees."""
+    """The end of one command. `seq` is missing on a result that only its caller sees."""
 
     success: bool
-    message: str
-    data: dict[str, Any] | None = None
+    message: str = Field(description="Markdown for a person.")
+    data: ResultData | None = None
     command_id: str
     command: str
     session_id: str
     seq: int | None = None
     requested_by: Author
-    duration_ms: int
+    duration_ms: int = Field(description="Milliseconds from the request to its end.")
 
 
 class WireError(WireModel):
-    """What went wrong, for a person; the log has the cause under ``requestId``."""
+    """What went wrong, for a person; the server's log has the cause under `requestId`."""
 
-    message: str
-    code: str
-    hint: str | None = None
+    message: str = Field(description="One sentence: what is wrong.")
+    code: ErrorCode
+    hint: str | None = Field(None, description="One sentence: what to do.")
     request_id: str
     session_id: str | None = None
     retry_after_seconds: float | None = None
     client_message_id: str | None = None
+
+
+class Refusal(WireModel):
+    """`data` of the library's `connect_error`, when the server lets nobody in."""
+
+    code: ErrorCode
+    hint: str | None
 
 
 class Presence(WireModel):

@@ -17,9 +17,9 @@ from chatops.protocol.events import BacktestProgress, CommandResult, Member, Mes
 
 
 class Auth(WireModel):
-    """The ``auth`` object of the Socket.IO connect packet; all of it optional.
+    """The `auth` object of the Socket.IO connect packet; all of it optional.
 
-    ``clientId`` is a stable random word of the client. It makes the person behind it the same
+    `clientId` is a stable random word of the client. It makes the person behind it the same
     after a reconnect, so that retries are recognised.
     """
 
@@ -39,7 +39,7 @@ class SessionRequest(WireModel):
 
 
 class JoinSession(SessionRequest):
-    """Enter the room and read its log from ``after_seq``, or its newest ``limit`` entries."""
+    """Enter the room and read its log after `afterSeq`, or its newest `limit` entries."""
 
     after_seq: int | None = Field(default=None, ge=0, le=2**53)
     limit: int | None = Field(default=None, ge=0, le=MAX_ENTRIES)
@@ -51,16 +51,18 @@ class LeaveSession(SessionRequest):
 
 
 class SendMessage(WireModel):
-    """Say something to the room; text that begins with ``/`` is a command."""
+    """Say something to the room; text that begins with `/` is a command, `//` stands for `/`."""
 
     session_id: SessionId
     content: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT)]
-    client_message_id: ClientMessageId | None = None
+    client_message_id: ClientMessageId | None = Field(
+        None, description="A retry with the same id is stored once and acked with the first."
+    )
     metadata: dict[str, Any] | None = None
 
 
 class ExecuteCommand(WireModel):
-    """Run a command in the room; ``parameters`` are named values, ``{args: [...]}`` or both."""
+    """Run a command in the room; `parameters` are named values, `{args: [...]}` or both."""
 
     session_id: SessionId
     command: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT)]
@@ -89,13 +91,13 @@ class SessionInfo(WireModel):
 
 
 class MessageEntry(Message):
-    """A ``message`` of the log."""
+    """A `message` of the log."""
 
     type: Literal["message"] = "message"
 
 
 class CommandResultEntry(CommandResult):
-    """A ``commandResult`` of the log."""
+    """A `commandResult` of the log."""
 
     type: Literal["commandResult"] = "commandResult"
 
@@ -110,7 +112,7 @@ class OkAck(WireModel):
 
 
 class ErrorAck(WireModel):
-    """It was not done; ``error`` says why."""
+    """It was not done; `error` says why."""
 
     ok: Literal[False] = False
     error: WireError
@@ -119,8 +121,8 @@ class ErrorAck(WireModel):
 class JoinAck(OkAck):
     """The room at the moment of entering it. Live events continue exactly where it ends.
 
-    ``more``: the log did not fit; the room is not entered yet, join again with the last ``seq``.
-    ``gap``: entries after ``afterSeq`` are no longer kept.
+    `more`: the log did not fit; the room is not entered yet, join again with the last `seq`.
+    `gap`: entries after `afterSeq` are no longer kept.
     """
 
     session: SessionInfo
@@ -131,16 +133,20 @@ class JoinAck(OkAck):
 
 
 class MessageAck(OkAck):
-    """The stored message. A private command is not stored; its ack has ``commandId`` alone."""
+    """The stored message. A private command is not stored; its ack has `commandId` alone."""
 
     message: Message | None = None
     command_id: str | None = None
 
 
 class CommandAck(OkAck):
-    """The command was understood and its text stored; ``commandResult`` will follow."""
+    """The command was understood and its text stored; `commandResult` will follow.
+
+    A private command is not stored; its ack has no `message`.
+    """
 
     command_id: str
+    message: Message | None = None
 
 
 class CompletionItem(WireModel):
