@@ -8,11 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
 from pydantic import ValidationError
 
 from chatops import __version__, logs
 from chatops.errors import AppError
 from chatops.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,6 +85,16 @@ async def _serving(settings: Settings) -> int:
 
     from chatops.bootstrap import Node
 
+    if settings.workers > 1:
+        print(
+            "Several server processes need a bus between them, which this version does not have. "
+            "Serve with --workers 1.",
+            file=sys.stderr,
+        )
+        return 1
+    for name in ("redis_url", "mongodb_uri", "openai_api_key"):
+        if getattr(settings, name) is not None:
+            log.warning("setting_without_effect", setting=name, version=__version__)
     node = Node(settings)
     runner = web.AppRunner(node.app(), access_log=None, shutdown_timeout=1.0)
     stop = asyncio.Event()

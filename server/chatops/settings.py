@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8500, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    workers: int = Field(1, ge=1, le=1, description="Server processes on this machine.")
+    workers: int = Field(1, ge=1, le=64, description="Server processes; only 1 is possible.")
     data_dir: Path = Field(
         Path("chatops-data"), description="Folder of the SQLite store and of imported prices."
     )
@@ -69,23 +69,30 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_REDIS_URL", "REDIS_URL"),
-        description="Redis of the cluster.",
+        description="Address of a Redis. Not used yet: one process serves all.",
     )
     mongodb_uri: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_MONGODB_URI", "MONGODB_URI"),
-        description="MongoDB that keeps the sessions.",
+        description="Address of a MongoDB. Not used yet: SQLite is the store.",
     )
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_OPENAI_API_KEY", "OPENAI_API_KEY"),
-        description="Key of the language model's provider.",
+        description="Key of a language model's provider. Not used yet: no assistant.",
     )
     openai_base_url: str | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
-        description="Address of an OpenAI-compatible provider.",
+        description="Address of an OpenAI-compatible provider. Not used yet: no assistant.",
     )
+
+    @field_validator("cors_origins", "default_symbols", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word for part in value.split(",") if (word := part.strip()))
+        return value
 
     @property
     def market_folder(self) -> Path:

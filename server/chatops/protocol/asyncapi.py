@@ -83,7 +83,7 @@ def _receive(name: str) -> dict[str, Any]:
 
 
 def _message(name: str, payload: Mapping[str, Any], wire: Mapping[str, Any]) -> dict[str, Any]:
-    model = [one["$ref"] for one in payload.get("oneOf", [payload]) if "$ref" in one][0]
+    model = next(one["$ref"] for one in payload.get("oneOf", [payload]) if "$ref" in one)
     described = wire["$defs"][model.rpartition("/")[2]]
     return {
         "name": name,

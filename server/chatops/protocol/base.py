@@ -55,7 +55,12 @@ class WireModel(BaseModel):
     """Base of all wire models: camelCase outside, snake_case inside, unknown fields ignored."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        # Many models only document; none costs time at the start of the server.
+        defer_build=True,
     )
 
     def to_wire(self) -> dict[str, Any]:

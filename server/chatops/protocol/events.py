@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
+from typing_extensions import TypeAliasType
 
 from chatops import errors
 from chatops.protocol.base import Timestamp, WireModel
@@ -15,7 +16,9 @@ ERROR_CODES = tuple(
 )
 """Every code of an ``error``."""
 
-ErrorCode = Annotated[str, WithJsonSchema({"type": "string", "enum": list(ERROR_CODES)})]
+ErrorCode = TypeAliasType(
+    "ErrorCode", Annotated[str, WithJsonSchema({"type": "string", "enum": list(ERROR_CODES)})]
+)
 
 
 class Author(WireModel):

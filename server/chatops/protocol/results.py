@@ -6,6 +6,7 @@ These models document what workers compute; the server passes their JSON on with
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 from chatops.protocol.base import WireModel
 
@@ -244,5 +245,7 @@ class FailureData(WireModel):
     backtest_id: str | None = None
 
 
-ResultData = BacktestData | ComparisonData | FailureData | dict[str, Any]
+ResultData = TypeAliasType(
+    "ResultData", BacktestData | ComparisonData | FailureData | dict[str, Any]
+)
 """`data` of a result. Commands that are not listed have an object of their own."""

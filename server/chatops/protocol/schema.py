@@ -1,7 +1,7 @@
 """The contract with clients as documents: JSON Schema, AsyncAPI, TypeScript."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -22,6 +22,9 @@ from chatops.protocol.typescript import typescript
 
 Form = Literal["json", "asyncapi", "typescript"]
 
+_Model = type[BaseModel]
+_Wanted = tuple[_Model, JsonSchemaMode]
+
 
 def render(form: Form) -> str:
     """Return the contract as text without a newline at its end; equal code gives equal text."""
@@ -37,14 +40,14 @@ def json_schema() -> dict[str, Any]:
     ``$defs`` has every model. ``clientEvents`` maps a name to ``payload`` and ``ack``,
     ``serverEvents`` to ``payload``, ``connect`` to ``auth`` and ``refusal``: schemas all of them.
     """
-    incoming = [CONNECT_AUTH, *(event.request for event in CLIENT_EVENTS.values())]
-    outgoing = [CONNECT_REFUSED, REFUSED, *(event.ack for event in CLIENT_EVENTS.values())]
-    outgoing += SERVER_EVENTS.values()
-    models: list[tuple[type[BaseModel], JsonSchemaMode]] = []
-    models += [(model, "validation") for model in incoming]
+    incoming: list[_Model] = [CONNECT_AUTH]
+    incoming += [event.request for event in CLIENT_EVENTS.values()]
+    outgoing: list[_Model] = [CONNECT_REFUSED, REFUSED, *SERVER_EVENTS.values()]
+    outgoing += [event.ack for event in CLIENT_EVENTS.values()]
+    models: list[_Wanted] = [(model, "validation") for model in incoming]
     models += [(model, "serialization") for model in outgoing]
     _, found = models_json_schema(
-        _unique(models), ref_template="#/$defs/{model}", schema_generator=_WireSchema
+        models, ref_template="#/$defs/{model}", schema_generator=_WireSchema
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -63,26 +66,20 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _payload(request: type[BaseModel]) -> dict[str, Any]:
+def _payload(request: _Model) -> dict[str, Any]:
     if issubclass(request, SessionRequest):
         return {"oneOf": [{"type": "string", "pattern": SESSION_ID}, _ref(request)]}
     return _ref(request)
 
 
-def _ref(model: type[BaseModel]) -> dict[str, Any]:
+def _ref(model: _Model) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{model.__name__}"}
-
-
-def _unique(
-    models: Sequence[tuple[type[BaseModel], JsonSchemaMode]],
-) -> list[tuple[type[BaseModel], JsonSchemaMode]]:
-    return list(dict.fromkeys(models))
 
 
 class _WireSchema(GenerateJsonSchema):
     """Pydantic's schema, of what ``to_wire`` sends: no null where a field is left out."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's name
         return False
 
     def field_is_required(

@@ -33,7 +33,7 @@ def typescript(wire: Mapping[str, Any]) -> str:
         wire: The document of :func:`chatops.protocol.schema.json_schema`.
     """
     parts = [_HEAD]
-    parts += [_interface(name, schema) for name, schema in wire["$defs"].items()]
+    parts += [_named(name, schema) for name, schema in wire["$defs"].items()]
     heard = {name: _listener(event, "ack") for name, event in wire["clientEvents"].items()}
     told = {name: _listener(event, None) for name, event in wire["serverEvents"].items()}
     parts.append(_events("ClientToServerEvents", "What a client may emit, with its ack.", heard))
@@ -41,12 +41,19 @@ def typescript(wire: Mapping[str, Any]) -> str:
     return "\n".join(parts).rstrip("\n")
 
 
+def _named(name: str, schema: Mapping[str, Any]) -> str:
+    if "properties" in schema:
+        return _interface(name, schema)
+    members = "".join(f"\n  | {member}" for member in type_text(schema).split(" | "))
+    return f"export type {name} ={members};\n"
+
+
 def _interface(name: str, schema: Mapping[str, Any]) -> str:
     required = schema.get("required", [])
     lines = [*_comment(schema.get("description"), ""), f"export interface {name} {{"]
-    for field, one in schema.get("properties", {}).items():
-        lines += _comment(_field_text(one), "  ")
-        lines.append(f"  {field}{'' if field in required else '?'}: {_type(one)};")
+    for field, one in schema["properties"].items():
+        lines += _comment(field_text(one), "  ")
+        lines.append(f"  {field}{'' if field in required else '?'}: {type_text(one)};")
     return "\n".join([*lines, "}", ""])
 
 
@@ -56,43 +63,50 @@ def _events(name: str, text: str, listeners: Mapping[str, str]) -> str:
 
 
 def _listener(event: Mapping[str, Any], ack: str | None) -> str:
-    reply = f", ack?: (reply: {_type(event[ack])}) => void" if ack else ""
-    return f"(payload: {_type(event['payload'])}{reply}) => void"
+    reply = f", ack?: (reply: {type_text(event[ack])}) => void" if ack else ""
+    return f"(payload: {type_text(event['payload'])}{reply}) => void"
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def type_text(schema: Mapping[str, Any]) -> str:
+    """Return a schema as a TypeScript type."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "const" in schema:
-        return json.dumps(schema["const"])
+        return _literal(schema["const"])
     if "enum" in schema:
-        return " | ".join(json.dumps(value) for value in schema["enum"])
+        return " | ".join(_literal(value) for value in schema["enum"])
     if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " | ".join(dict.fromkeys(_type(one) for one in choices))
+        return " | ".join(dict.fromkeys(type_text(one) for one in choices))
     if schema.get("type") == "array":
         return _array(schema)
     if schema.get("type") == "object":
         return _record(schema)
-    return _BASIC.get(schema.get("type", ""), "unknown")
+    basic: str = schema.get("type", "")
+    return _BASIC.get(basic, "unknown")
+
+
+def _literal(value: str | bool) -> str:
+    text: str = json.dumps(value)
+    return text
 
 
 def _array(schema: Mapping[str, Any]) -> str:
     if "prefixItems" in schema:
-        return f"[{', '.join(_type(one) for one in schema['prefixItems'])}]"
-    item = _type(schema.get("items", {}))
-    return f"({item})[]" if " " in item else f"{item}[]"
+        return f"[{', '.join(type_text(one) for one in schema['prefixItems'])}]"
+    item = type_text(schema.get("items", {}))
+    return f"({item})[]" if " | " in item else f"{item}[]"
 
 
 def _record(schema: Mapping[str, Any]) -> str:
     values = schema.get("additionalProperties")
-    value = _type(values) if isinstance(values, dict) else "unknown"
+    value = type_text(values) if isinstance(values, dict) else "unknown"
     keys = schema.get("propertyNames", {}).get("enum")
     if keys:
-        return f"Record<{' | '.join(json.dumps(key) for key in keys)}, {value}>"
+        return f"Record<{' | '.join(_literal(key) for key in keys)}, {value}>"
     return f"Record<string, {value}>"
 
 
-def _field_text(schema: Mapping[str, Any]) -> str:
+def field_text(schema: Mapping[str, Any]) -> str:
     """Return a field's description and the limits that a type cannot say."""
     text = schema.get("description", "")
     for one in [schema, *schema.get("anyOf", [])]:

@@ -12,7 +12,7 @@ from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
 from chatops.chat.service import Chat, Posted
 from chatops.errors import UnknownEventError
-from chatops.protocol.base import WireModel
+from chatops.protocol.catalogue import CLIENT_EVENTS
 from chatops.protocol.requests import (
     CompleteCommand,
     ExecuteCommand,
@@ -46,12 +46,12 @@ class Events:
             ValidationError: Its payload is not of the contract.
             AppError: What the event's own work raises.
         """
-        row = EVENTS.get(incoming.name)
-        if row is None:
+        serve = EVENTS.get(incoming.name)
+        if serve is None:
             raise UnknownEventError(
                 f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
             )
-        model, serve = row
+        model = CLIENT_EVENTS[incoming.name].request
         request = model.model_validate({} if incoming.payload is None else incoming.payload)
         session_id = getattr(request, "session_id", None)
         with structlog.contextvars.bound_contextvars(session_id=session_id):
@@ -144,15 +144,16 @@ class Events:
 
 Serve = Callable[[Events, Connection, Any, Reply], Awaitable[None]]
 
-EVENTS: Mapping[str, tuple[type[WireModel], Serve]] = MappingProxyType(
+EVENTS: Mapping[str, Serve] = MappingProxyType(
     {
-        "joinSession": (JoinSession, Events.join),
-        "leaveSession": (LeaveSession, Events.leave),
-        "sendMessage": (SendMessage, Events.send),
-        "executeCommand": (ExecuteCommand, Events.execute),
-        "completeCommand": (CompleteCommand, Events.complete),
+        "joinSession": Events.join,
+        "leaveSession": Events.leave,
+        "sendMessage": Events.send,
+        "executeCommand": Events.execute,
+        "completeCommand": Events.complete,
     }
 )
+"""Names and payloads are those of :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """One place where HTTP answers say what went wrong, and where common headers are set."""
 
-import secrets
-
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from chatops.errors import AppError, InternalError, NotFoundError
+from chatops.protocol.base import new_id
 from chatops.protocol.events import WireError
 
 log = structlog.get_logger(__name__)
@@ -17,9 +16,7 @@ _CSP = (
 )
 
 
-def answers(
-    cors_origins: tuple[str, ...],
-) -> Middleware:
+def answers(cors_origins: tuple[str, ...]) -> Middleware:
     """Return the middleware that turns errors into JSON and adds the security headers.
 
     Args:
@@ -28,10 +25,7 @@ def answers(
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        with structlog.contextvars.bound_contextvars(
-            request_id=f"req_{secrets.token_hex(6)}", path=request.path
-        ):
-            response = await _handled(request, handler)
+        response = await _handled(request, handler)
         if not response.prepared:  # a WebSocket has sent its headers already
             response.headers["Content-Security-Policy"] = _CSP
             response.headers["X-Content-Type-Options"] = "nosniff"
@@ -54,17 +48,18 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException:
         raise
     except Exception:  # the caller gets an answer, and no traceback
-        log.exception("request_failed")
-        return _response(InternalError("The server failed to handle this.", "Try again."))
+        request_id = new_id("req")
+        log.exception("request_failed", path=request.path, request_id=request_id)
+        ours = InternalError("The server failed to handle this.", "Try again.")
+        return _response(ours, request_id)
 
 
-def _response(error: AppError) -> web.Response:
-    request_id = structlog.contextvars.get_contextvars()["request_id"]
+def _response(error: AppError, request_id: str | None = None) -> web.Response:
     wire = WireError(
         message=error.message,
         code=error.code,
         hint=error.hint,
-        request_id=request_id,
+        request_id=request_id or new_id("req"),
         retry_after_seconds=error.retry_after_s,
     )
     return web.json_response({"error": wire.to_wire()}, status=error.http_status)
