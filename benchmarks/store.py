@@ -1,26 +1,22 @@
 """Durable acks a second of the embedded store with many senders.
 
-Three ways to keep the same entry on the same disk, in interleaved rounds:
+Four ways to keep the same entry on the same disk, in interleaved rounds:
 
 ``group``  the store as it is: senders that wait share one transaction and one sync
 ``each``   the store with one entry a transaction, so one sync for each message
 ``floor``  a bare loop over ``sqlite3``: one insert, one commit, nothing else
-
-Run ``python benchmarks/store.py``; ends with 1 if ``group`` is less than 5 times ``each``.
+``sync``   a bare loop over a file: one write, one sync
 """
 
-import argparse
 import asyncio
-import json
-import sqlite3
+import os
 import statistics
-import sys
-import tempfile
 import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.report import Goal, Row
 from chatops.access.identity import Person
 from chatops.sessions.model import NewEntry, Session
 from chatops.stores.sqlite import SqliteStore
@@ -28,8 +24,39 @@ from chatops.stores.sqlite_schema import connect_writer
 from chatops.stores.sqlite_values import to_json
 from chatops.stores.sqlite_writer import BATCH_LIMIT
 
-GOAL = 5.0
+SENDERS = 64
+MESSAGES = 6400
+"""In a round of ``group``; the others, which are slower, get a tenth."""
+
 CONTENT = "How did the momentum strategy do on AAPL since 2005, fees included? "
+
+
+def measure(folder: Path, rounds: int) -> list[Row]:
+    """Measure everything; ``folder`` is on the disk that counts."""
+    few = MESSAGES // 10
+    found: dict[str, list[dict[str, float]]] = {"group": [], "each": [], "floor": [], "sync": []}
+    for number in range(rounds):
+        scratch = folder / f"store-{number}"
+        for name, messages, limit in (("group", MESSAGES, BATCH_LIMIT), ("each", few, 1)):
+            found[name].append(asyncio.run(with_store(scratch / name, messages, limit)))
+        found["floor"].append({"per_s": bare(scratch / "floor", few)})
+        found["sync"].append({"per_s": syncs_per_s(scratch / "sync")})
+    median = {
+        name: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+        for name, rows in found.items()
+    }
+    group, each = median["group"], median["each"]
+    what = f"store alone, {SENDERS} senders: "
+    goal = Goal("at least", 5, "ratio")
+    floor, sync = median["floor"]["per_s"], median["sync"]["per_s"]
+    beside = "one sync a message"
+    return [
+        Row(what + "durable appends", group["per_s"], "/s", beside, each["per_s"], goal),
+        Row(what + "durable appends", group["per_s"], "/s", "bare sqlite3 loop", floor),
+        Row(what + "durable appends", group["per_s"], "/s", "bare write-and-sync loop", sync),
+        Row(what + "append p50", group["ack_ms"], "ms", beside, each["ack_ms"]),
+        Row(what + "entries a sync", group["per_commit"], "", beside, each["per_commit"]),
+    ]
 
 
 def payload(key: str) -> dict[str, object]:
@@ -45,9 +72,7 @@ def payload(key: str) -> dict[str, object]:
     }
 
 
-async def with_store(
-    folder: Path, senders: int, messages: int, batch_limit: int
-) -> dict[str, float]:
+async def with_store(folder: Path, messages: int, batch_limit: int) -> dict[str, float]:
     """Return acks a second, entries a commit and the median ack in milliseconds."""
     store = SqliteStore(folder, batch_limit=batch_limit)
     await store.open()
@@ -57,7 +82,7 @@ async def with_store(
 
     async def send(sender: int) -> None:
         author = Person(f"client:{sender}", f"P{sender}")
-        for index in range(messages // senders):
+        for index in range(messages // SENDERS):
             key = f"{sender}-{index}"
             sent = time.perf_counter()
             await store.sessions.append("room", NewEntry("message", author, payload(key), key))
@@ -67,7 +92,7 @@ async def with_store(
         raise RuntimeError("the store is open, so it has a writer")
     commits = writer.commits
     began = time.perf_counter()
-    await asyncio.gather(*(send(sender) for sender in range(senders)))
+    await asyncio.gather(*(send(sender) for sender in range(SENDERS)))
     took_s = time.perf_counter() - began
     commits = writer.commits - commits
     await store.close()
@@ -78,9 +103,9 @@ async def with_store(
     }
 
 
-def bare(folder: Path, messages: int) -> dict[str, float]:
-    """Return the same figures of one insert and one commit after another."""
-    folder.mkdir()
+def bare(folder: Path, messages: int) -> float:
+    """Return how many inserts a second can be committed one after another."""
+    folder.mkdir(parents=True)
     with closing(connect_writer(folder / "bare.sqlite3")) as connection:
         connection.execute("CREATE TABLE log (seq INTEGER PRIMARY KEY, payload TEXT)")
         began = time.perf_counter()
@@ -90,47 +115,15 @@ def bare(folder: Path, messages: int) -> dict[str, float]:
                 "INSERT INTO log (payload) VALUES (?)", (to_json(payload(f"{index}")),)
             )
             connection.execute("COMMIT")
-        took_s = time.perf_counter() - began
-    return {"per_s": messages / took_s, "per_commit": 1.0, "ack_ms": took_s * 1000 / messages}
+        return messages / (time.perf_counter() - began)
 
 
-def main() -> int:
-    """Measure, print a table and one line of JSON, and say whether the goal is met."""
-    parser = argparse.ArgumentParser(description="Durable acks a second of the embedded store.")
-    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure")
-    parser.add_argument("--senders", type=int, default=64)
-    parser.add_argument("--messages", type=int, default=6400, help="a round; each, floor: a tenth")
-    parser.add_argument("--rounds", type=int, default=5)
-    chosen = parser.parse_args()
-    few = chosen.messages // 10
-    rounds: dict[str, list[dict[str, float]]] = {"group": [], "each": [], "floor": []}
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".bench-store-") as scratch:
-        for number in range(chosen.rounds):
-            folder = Path(scratch) / str(number)
-            folder.mkdir()
-            for name, messages, limit in (
-                ("group", chosen.messages, BATCH_LIMIT),
-                ("each", few, 1),
-            ):
-                rounds[name].append(
-                    asyncio.run(with_store(folder / name, chosen.senders, messages, limit))
-                )
-            rounds["floor"].append(bare(folder / "floor", few))
-    median = {
-        name: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
-        for name, rows in rounds.items()
-    }
-    ratio = median["group"]["per_s"] / median["each"]["per_s"]
-    print(
-        f"SQLite {sqlite3.sqlite_version}, {chosen.senders} senders, {chosen.rounds} rounds, median"
-    )
-    print(f"{'':8}{'acks/s':>10}{'entries/commit':>16}{'ack ms':>10}")
-    for name, row in median.items():
-        print(f"{name:8}{row['per_s']:10.0f}{row['per_commit']:16.1f}{row['ack_ms']:10.2f}")
-    print(f"group / each = {ratio:.1f} (goal {GOAL:.0f})")
-    print(json.dumps({"benchmark": "store", "ratio": round(ratio, 2), "median": median}))
-    return 0 if ratio >= GOAL else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def syncs_per_s(folder: Path, count: int = 500) -> float:
+    """Return how many writes of 400 bytes a second the disk takes with a sync after each."""
+    folder.mkdir(parents=True)
+    with (folder / "syncs").open("wb", buffering=0) as file:
+        began = time.perf_counter()
+        for _ in range(count):
+            file.write(b"x" * 400)
+            os.fdatasync(file.fileno())
+        return count / (time.perf_counter() - began)

@@ -16,7 +16,7 @@
 export interface Auth {
   /** 1 to 200 characters. */
   name?: string | null;
-  /** Matches ^[!-~]{1,128}$. */
+  /** Matches `^[!-~]{1,128}$`. */
   clientId?: string | null;
 }
 
@@ -157,7 +157,7 @@ export interface CompleteAck {
 
 /** Ask what could stand at the end of the input box. */
 export interface CompleteCommand {
-  /** Matches ^[A-Za-z0-9_-]{1,64}$. */
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
   sessionId: string;
   /** 0 to 5000 characters. */
   text: string;
@@ -201,12 +201,12 @@ export type ErrorCode =
 
 /** Run a command in the room; `parameters` are named values, `{args: [...]}` or both. */
 export interface ExecuteCommand {
-  /** Matches ^[A-Za-z0-9_-]{1,64}$. */
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
   sessionId: string;
   /** 1 to 5000 characters. */
   command: string;
   parameters?: Record<string, unknown> | null;
-  /** Matches ^[!-~]{1,128}$. */
+  /** Matches `^[!-~]{1,128}$`. */
   clientMessageId?: string | null;
 }
 
@@ -246,7 +246,7 @@ export interface JoinAck {
 
 /** Enter the room and read its log after `afterSeq`, or its newest `limit` entries. */
 export interface JoinSession {
-  /** Matches ^[A-Za-z0-9_-]{1,64}$. */
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
   sessionId: string;
   /** From 0 to 9007199254740992. */
   afterSeq?: number | null;
@@ -258,7 +258,7 @@ export interface JoinSession {
 
 /** Leave the room. */
 export interface LeaveSession {
-  /** Matches ^[A-Za-z0-9_-]{1,64}$. */
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
   sessionId: string;
 }
 
@@ -457,12 +457,12 @@ export type ResultData =
 
 /** Say something to the room; text that begins with `/` is a command, `//` stands for `/`. */
 export interface SendMessage {
-  /** Matches ^[A-Za-z0-9_-]{1,64}$. */
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
   sessionId: string;
   /** 1 to 5000 characters. */
   content: string;
   /**
-   * A retry with the same id is stored once and acked with the first. Matches ^[!-~]{1,128}$.
+   * A retry with the same id is stored once and acked with the first. Matches `^[!-~]{1,128}$`.
    */
   clientMessageId?: string | null;
   metadata?: Record<string, unknown> | null;
@@ -515,7 +515,10 @@ export interface WireError {
   clientMessageId?: string;
 }
 
-/** What a client may emit, with its ack. */
+/**
+ * What a client may emit. `emitWithAck` cannot see the type of an ack that is optional: write
+ * `const reply: MessageAck | ErrorAck = await socket.emitWithAck(...)`.
+ */
 export interface ClientToServerEvents {
   joinSession: (payload: string | JoinSession, ack?: (reply: JoinAck | ErrorAck) => void) => void;
   leaveSession: (payload: string | LeaveSession, ack?: (reply: OkAck | ErrorAck) => void) => void;

@@ -40,7 +40,7 @@ class ServerProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env={
-                    **os.environ,  # noqa: TID251 - a child needs PATH and HOME
+                    **os.environ,
                     "CHATOPS_DATA_DIR": str(self.data_dir),
                     "CHATOPS_LOG_FORMAT": "json",
                     **self._environment,

@@ -67,10 +67,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "```\n" + "\n".join(lines) + "\n```"
 
 
-def run_text(job: Job) -> str:
+def run_text(job: Job, title: str) -> str:
     """Return a completed backtest in words: what ran, its figures beside buy and hold."""
     data = job.summary or {}
-    head = f"**{job.title}**, {data['start']} to {data['end']} ({data['bars']} bars)"
+    head = f"**{title}**, {data['start']} to {data['end']} ({data['bars']} bars)"
     by_symbol: Mapping[str, Mapping[str, Any]] = data.get("bySymbol") or {}
     columns = [("strategy", data["metrics"]), ("buy & hold", data["benchmark"])]
     columns += [(symbol, metrics) for symbol, metrics in list(by_symbol.items())[:5]]
@@ -114,27 +114,40 @@ def answer(job: Job, asker: Asker) -> CommandResult:
         error = {"code": code, "message": message, "hint": hint}
         text = f"{message} {hint}" if hint else message
         return CommandResult(text, {"backtestId": job.id, "error": error}, success=False)
-    text = job_text(job)
+    text = job_text(job, asker)
     if repeated := job.summary.get("rerunOf"):
         text = f"{verdict_text(repeated)}\n\n{text}"
     if asker.joined != "created":
         text = f"{shared_word(job, asker)}\n\n{text}"
-    return CommandResult(text, result_data(job, reused=asker.joined == "reused"))
+    return CommandResult(text, result_data(job, asker))
 
 
-def job_text(job: Job) -> str:
-    """Return a completed job in words."""
-    return run_text(job) if job.kind == "backtest" else comparison_text(job)
+def job_text(job: Job, asker: Asker | None = None) -> str:
+    """Return a completed job in words, under the title its asker gave it."""
+    title = job.title if asker is None else title_for(job, asker)
+    return run_text(job, title) if job.kind == "backtest" else comparison_text(job)
 
 
-def result_data(job: Job, *, reused: bool) -> dict[str, Any]:
-    """Return the ``data`` of a completed job's result."""
+def title_for(job: Job, asker: Asker) -> str:
+    """Return the job's title with the name of the strategy that this asker asked for."""
+    named: str = job.spec.get("strategy_id", "")
+    if asker.strategy is None or asker.strategy[0] == named:
+        return job.title
+    return job.title.replace(named, asker.strategy[0], 1)
+
+
+def result_data(job: Job, asker: Asker | None = None) -> dict[str, Any]:
+    """Return the ``data`` of a completed job's result, for the asker if there is one."""
+    summary = dict(job.summary or {})
+    if asker is not None and asker.strategy is not None and "strategy" in summary:
+        name, version = asker.strategy
+        summary["strategy"] = {**summary["strategy"], "id": name, "version": version}
     return {
         "backtestId": job.id,
-        **(job.summary or {}),
+        **summary,
         "links": links(job),
         "fingerprint": job.fingerprint,
-        "reused": reused,
+        "reused": asker is not None and asker.joined == "reused",
     }
 
 
@@ -151,19 +164,27 @@ def links(job: Job) -> dict[str, str]:
 
 def last_word(job: Job, asker: Asker) -> str:
     """Return what the final progress of the job says."""
-    if job.state == "completed":
-        return shared_word(job, asker) if asker.joined == "reused" else f"{job.title}: done"
+    if job.state != "completed":
+        return ending(job, title_for(job, asker))
+    return shared_word(job, asker) if asker.joined == "reused" else f"{title_for(job, asker)}: done"
+
+
+def ending(job: Job, title: str | None = None) -> str:
+    """Say why an ended job has no result."""
+    name = title or job.title
     if job.state == "cancelled":
         who = job.ended_by.name if job.ended_by else "the server"
-        return f"{job.title} was cancelled by {who}."
+        return f"{name} was cancelled by {who}."
     reason = job.failure.message if job.failure else "No reason is known."
-    return f"{job.title} {'failed' if job.state == 'failed' else 'was interrupted'}: {reason}"
+    return f"{name} {'failed' if job.state == 'failed' else 'was interrupted'}: {reason}"
 
 
 def shared_word(job: Job, asker: Asker) -> str:
     """Say that the asker got the result of an identical run."""
     who = "you" if asker.person.id == job.requested_by.id else job.requested_by.name
+    asked = title_for(job, asker)
+    also = "" if asked == job.title else f", as {job.title}"
     if asker.joined == "joined":
-        return f"The same run was under way for {who}; this is its result."
+        return f"The same run was under way for {who}{also}; this is its result."
     when = f"{job.created_at:%Y-%m-%d %H:%M} UTC"
-    return f"This is the result of {job.id}, an identical run for {who} on {when}."
+    return f"This is the result of {job.id}, an identical run for {who}{also} on {when}."

@@ -23,6 +23,8 @@ class Asker:
         command: Its text.
         asked_at: When, UTC.
         joined: How the command met the job: it made it, joined it while it ran, or found it done.
+        strategy: Name and version of the strategy that was asked for. Runs with equal parameters
+            are one job, so this may not be the one the job was made for.
     """
 
     command_id: str
@@ -31,6 +33,7 @@ class Asker:
     command: str
     asked_at: datetime
     joined: Literal["created", "joined", "reused"] = "created"
+    strategy: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

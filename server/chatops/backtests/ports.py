@@ -22,6 +22,14 @@ class JobFilter:
     limit: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a result really came from, where it is not what was planned."""
+
+    fingerprint: str
+    provenance: dict[str, Any]
+
+
 class JobStore(Protocol):
     """The durable record of jobs. Raises ``StoreUnavailableError`` when the store is away."""
 
@@ -60,7 +68,11 @@ class JobStore(Protocol):
     async def progress(
         self, job_id: str, attempt: int, phase: Phase, fraction: float, note: str
     ) -> Job | None:
-        """Record where an active job stands, queued or running. None if the attempt is over."""
+        """Record where an active job stands. None if the attempt is over.
+
+        A queued job takes only the phase ``queued``: its version grows, and a worker that lost it
+        cannot change it.
+        """
         ...
 
     async def requeue(self, job_id: str, attempt: int) -> Job | None:
@@ -78,10 +90,12 @@ class JobStore(Protocol):
         files: Mapping[str, bytes] | None = None,
         failure: Failure | None = None,
         ended_by: Person | None = None,
+        proof: Proof | None = None,
     ) -> Job | None:
         """End the job with its result and files, in one transaction.
 
-        ``attempt`` None ends it whatever the attempt (cancelling a queued job). None is returned
+        ``proof``, when given, takes the place of the fingerprint and provenance that the job was
+        submitted with. ``attempt`` None ends it whatever the attempt (cancelling a queued job). None is returned
         when it has ended already or another attempt owns it: the caller's result is then dropped.
         """
         ...
@@ -186,12 +200,18 @@ class Workers(Protocol):
         """Ask a running task to stop; whether it was running here."""
         ...
 
+    def cache_counts(self) -> tuple[int, int]:
+        """Return how often prices were in a worker's memory, and how often they were read."""
+        ...
+
 
 class Announcer(Protocol):
     """Tells rooms about jobs."""
 
-    async def progress(self, job: Job, queue_position: int | None, eta_s: float | None) -> None:
-        """Show where an active job stands, in the room of each asker. May be lost."""
+    async def progress(
+        self, job: Job, asker: Asker, queue_position: int | None, eta_s: float | None
+    ) -> None:
+        """Show where an active job stands, in the asker's room. May be lost."""
         ...
 
     async def ended(self, job: Job, asker: Asker) -> None:

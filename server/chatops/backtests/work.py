@@ -43,10 +43,12 @@ class Report:
         summary: JSON values only, no NaN and no infinity; the ``data`` of a ``commandResult``
             less the fields that only the job knows.
         files: Downloads by name: ``equity.csv``, ``trades.csv``, ``chart.png``, ``result.json``.
+        loads: How often prices were in the worker's memory, and how often it read them.
     """
 
     summary: dict[str, Any]
     files: Mapping[str, bytes]
+    loads: tuple[int, int] = (0, 0)
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it

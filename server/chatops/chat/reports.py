@@ -1,9 +1,10 @@
 """What rooms are told about jobs: progress while they run, one result for each asker at the end."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatops.access.identity import Person
-from chatops.backtests.answers import answer, last_word
+from chatops.backtests.answers import answer, last_word, title_for
 from chatops.backtests.job import Asker, Job
 from chatops.backtests.ports import Announcer
 from chatops.errors import NotFoundError
@@ -18,14 +19,13 @@ class JobReports:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def progress(self, job: Job, queue_position: int | None, eta_s: float | None) -> None:
-        """Show where the job stands, once in each room that asked for it."""
-        rooms: dict[str, Person] = {}
-        for asker in job.askers:
-            rooms.setdefault(asker.session_id, asker.person)
-        for session_id, person in rooms.items():
-            payload = progress_payload(job, session_id, person, queue_position, eta_s)
-            await self._sessions.emit(session_id, "backtestProgress", payload)
+    async def progress(
+        self, job: Job, asker: Asker, queue_position: int | None, eta_s: float | None
+    ) -> None:
+        """Show where the job stands, in the asker's room."""
+        shown = replace(job, title=title_for(job, asker))
+        payload = progress_payload(shown, asker.session_id, asker.person, queue_position, eta_s)
+        await self._sessions.emit(asker.session_id, "backtestProgress", payload)
 
     async def ended(self, job: Job, asker: Asker) -> None:
         """Give the asker's room the final progress, then the stored result."""

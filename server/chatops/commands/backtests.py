@@ -195,7 +195,7 @@ class Backtests:
         """Show a job's result, or where it stands."""
         job = await self.find(ctx, given)
         if job.state == "completed":
-            return CommandResult(job_text(job), result_data(job, reused=False))
+            return CommandResult(job_text(job), result_data(job))
         why = f": {job.failure.message}" if job.failure else "."
         text = f"{job.title} ({job.id}) is {job.state}{why}"
         return CommandResult(text, {"backtestId": job.id, "state": job.state, "phase": job.phase})

@@ -48,7 +48,7 @@ class Server:
         """Show data sets, their sizes and the hit rate of the workers' caches."""
         sets = await asyncio.to_thread(self._tools.catalogue.data_sets)
         usable = [one for one in sets if one.problem is None]
-        hits, misses = self._tools.jobs.cache_counts
+        hits, misses = self._tools.jobs.cache_counts()
         asked = hits + misses
         rate = hits / asked if asked else None
         rows = [["symbol", "bars", "from", "to", "size"]]

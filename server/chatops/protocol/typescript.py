@@ -16,6 +16,11 @@ _HEAD = """\
  */
 """
 
+_EMIT = (
+    "What a client may emit. `emitWithAck` cannot see the type of an ack that is optional: write"
+    " `const reply: MessageAck | ErrorAck = await socket.emitWithAck(...)`."
+)
+
 _WIDTH = 96
 _BASIC = {
     "string": "string",
@@ -36,7 +41,7 @@ def typescript(wire: Mapping[str, Any]) -> str:
     parts += [_named(name, schema) for name, schema in wire["$defs"].items()]
     heard = {name: _listener(event, "ack") for name, event in wire["clientEvents"].items()}
     told = {name: _listener(event, None) for name, event in wire["serverEvents"].items()}
-    parts.append(_events("ClientToServerEvents", "What a client may emit, with its ack.", heard))
+    parts.append(_events("ClientToServerEvents", _EMIT, heard))
     parts.append(_events("ServerToClientEvents", "What a client may listen to.", told))
     return "\n".join(parts).rstrip("\n")
 
@@ -108,7 +113,7 @@ def _record(schema: Mapping[str, Any]) -> str:
 
 def field_text(schema: Mapping[str, Any]) -> str:
     """Return a field's description and the limits that a type cannot say."""
-    text = schema.get("description", "")
+    text: str = schema.get("description", "")
     for one in [schema, *schema.get("anyOf", [])]:
         low, high = one.get("minimum"), one.get("maximum")
         if low is not None and high is not None:
@@ -116,7 +121,7 @@ def field_text(schema: Mapping[str, Any]) -> str:
         if "maxLength" in one:
             text += f" {one.get('minLength', 0)} to {one['maxLength']} characters."
         if "pattern" in one and one.get("format") != "date-time":
-            text += f" Matches {one['pattern']}."
+            text += f" Matches `{one['pattern']}`."
         if one.get("format") == "date-time":
             text += " RFC 3339, UTC, milliseconds."
     return text.strip()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from chatops.access.identity import Person
 from chatops.backtests.job import Asker, Failure, Job
+from chatops.backtests.ports import Proof
 from chatops.stores.sqlite_values import (
     from_json,
     from_optional_time,
@@ -23,8 +24,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 _INSERT_ASKER = """
 INSERT INTO job_askers (command_id, job_id, session_id, person_id, person_name, command, asked_at,
-                        joined)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                        joined, strategy)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -37,6 +38,7 @@ def insert_job(connection: sqlite3.Connection, job: Job) -> None:
         "requested_by": [job.requested_by.id, job.requested_by.name],
         "session_id": job.session_id,
         "depends_on": job.depends_on,
+        "repeats": job.repeats,
     }
     connection.execute(
         _INSERT_JOB,
@@ -77,6 +79,7 @@ def insert_askers(
                 asker.command,
                 to_time(asker.asked_at),
                 joined or asker.joined,
+                None if asker.strategy is None else to_json(asker.strategy),
             ),
         )
         _label(connection, job_id, {("session", asker.session_id)})
@@ -98,6 +101,16 @@ def _label(connection: sqlite3.Connection, job_id: str, labels: set[tuple[str, s
     )
 
 
+def replace_proof(connection: sqlite3.Connection, job_id: str, proof: Proof) -> None:
+    """Give a stored job the fingerprint and provenance that its result really has."""
+    row = connection.execute("SELECT asked FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    asked = {**from_json(row["asked"]), "provenance": proof.provenance}
+    connection.execute(
+        "UPDATE jobs SET fingerprint = ?, asked = ? WHERE id = ?",
+        (proof.fingerprint, to_json(asked), job_id),
+    )
+
+
 def job_of(connection: sqlite3.Connection, row: sqlite3.Row, *, unanswered: bool = False) -> Job:
     """Return the job of a row of ``jobs`` with its askers, or only the unanswered ones."""
     asked = from_json(row["asked"])
@@ -116,6 +129,7 @@ def job_of(connection: sqlite3.Connection, row: sqlite3.Row, *, unanswered: bool
         session_id=asked["session_id"],
         created_at=from_time(row["created_at"]),
         depends_on=tuple(asked["depends_on"]),
+        repeats=asked["repeats"],
         state=row["state"],
         phase=row["phase"],
         fraction=row["fraction"],
@@ -140,6 +154,7 @@ def _askers(connection: sqlite3.Connection, job_id: str, *, unanswered: bool) ->
             command=row["command"],
             asked_at=from_time(row["asked_at"]),
             joined=row["joined"],
+            strategy=None if row["strategy"] is None else tuple(from_json(row["strategy"])),
         )
         for row in connection.execute(
             "SELECT * FROM job_askers WHERE job_id = ? AND answered <= ? ORDER BY number",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chatops.access.identity import Person
 from chatops.backtests.job import Failure, Job
-from chatops.backtests.ports import JobFilter, JobStore
+from chatops.backtests.ports import JobFilter, JobStore, Proof
 from chatops.backtests.work import Phase
 from chatops.errors import QueueFullError
 from chatops.stores.sqlite_database import SqliteDatabase
@@ -20,6 +20,7 @@ from chatops.stores.sqlite_job_rows import (
     insert_job,
     job_of,
     person_json,
+    replace_proof,
 )
 from chatops.stores.sqlite_values import from_time, to_json, to_time
 
@@ -115,12 +116,12 @@ class SqliteJobStore:
     async def progress(
         self, job_id: str, attempt: int, phase: Phase, fraction: float, note: str
     ) -> Job | None:
-        """Record progress of a running attempt. None if that attempt is over."""
+        """Record where an active job stands. None if that attempt is over."""
         return await self._change(
             job_id,
             "UPDATE jobs SET phase = ?, fraction = ?, note = ?, version = version + 1"
-            " WHERE id = ? AND attempt = ? AND state = 'running'",
-            (phase, fraction, note, job_id, attempt),
+            " WHERE id = ? AND attempt = ? AND (state = 'running' OR state = 'queued' AND ?)",
+            (phase, fraction, note, job_id, attempt, phase == "queued"),
         )
 
     async def requeue(self, job_id: str, attempt: int) -> Job | None:
@@ -144,6 +145,7 @@ class SqliteJobStore:
         files: Mapping[str, bytes] | None = None,
         failure: Failure | None = None,
         ended_by: Person | None = None,
+        proof: Proof | None = None,
     ) -> Job | None:
         """End the job with its result and files, in one transaction."""
         # This takes long enough to hold up the event loop, or the writer and all who wait for it.
@@ -166,6 +168,8 @@ class SqliteJobStore:
             ).rowcount
             if not ended:
                 return None
+            if proof is not None:
+                replace_proof(connection, job_id, proof)
             connection.executemany(
                 "INSERT INTO job_files (job_id, name, body) VALUES (?, ?, ?)",
                 [(job_id, name, body) for name, body in packed],

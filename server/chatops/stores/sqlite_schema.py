@@ -54,7 +54,7 @@ CREATE TABLE jobs (
     kind        TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     created_at  TEXT NOT NULL,
-    asked       TEXT NOT NULL,              -- JSON, what never changes
+    asked       TEXT NOT NULL,              -- JSON, what is fixed when it is asked for
     state       TEXT NOT NULL,
     phase       TEXT NOT NULL,
     fraction    REAL NOT NULL,
@@ -88,6 +88,7 @@ CREATE TABLE job_askers (
     command     TEXT NOT NULL,
     asked_at    TEXT NOT NULL,
     joined      TEXT NOT NULL,
+    strategy    TEXT,                       -- JSON, name and version
     answered    INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX job_askers_job ON job_askers (job_id);

@@ -1,5 +1,6 @@
 """What a worker process does for a living: backtests and comparisons, everything loaded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from chatops.backtests.execute import execute
@@ -13,6 +14,9 @@ def open_work(market_folder: Path) -> Work:
     market = MarketData(market_folder)
 
     def work(task: Task, on_progress: OnProgress, should_cancel: ShouldCancel) -> Report:
-        return execute(task, market, on_progress, should_cancel)
+        before = market.status()
+        report = execute(task, market, on_progress, should_cancel)
+        after = market.status()
+        return replace(report, loads=(after.hits - before.hits, after.misses - before.misses))
 
     return work

@@ -78,12 +78,14 @@ def progress_of(frame: Frame) -> Progress:
 
 def report_frame(report: Report) -> Frame:
     """Return the result."""
-    return Frame({"type": "report", "summary": report.summary}, report.files)
+    header = {"type": "report", "summary": report.summary, "loads": report.loads}
+    return Frame(header, report.files)
 
 
 def report_of(frame: Frame) -> Report:
     """Return the result of a ``report`` frame."""
-    return Report(frame.header["summary"], frame.blobs)
+    hits, misses = frame.header["loads"]
+    return Report(frame.header["summary"], frame.blobs, (hits, misses))
 
 
 def failed_frame(error: AppError) -> Frame:

@@ -68,6 +68,7 @@ class ProcessPool:
         self._waiting: deque[tuple[str, asyncio.Future[Worker]]] = deque()
         self._running: dict[str, Worker] = {}
         self._failed_starts = 0
+        self._loads = (0, 0)
 
     @property
     def slots(self) -> int:
@@ -101,7 +102,7 @@ class ProcessPool:
         self._failed_starts = 0
         self._running[task.job_id] = worker
         try:
-            return await worker.run(task, on_progress)
+            report = await worker.run(task, on_progress)
         finally:
             # The same job may be running again by now, on another worker.
             if self._running.get(task.job_id) is worker:
@@ -110,6 +111,12 @@ class ProcessPool:
                 self._supervisor.start(self._wind_down(worker), f"stop job {task.job_id}")
             else:
                 self._give_back(worker)
+        self._loads = (self._loads[0] + report.loads[0], self._loads[1] + report.loads[1])
+        return report
+
+    def cache_counts(self) -> tuple[int, int]:
+        """Return how often prices were in a worker's memory, and how often they were read."""
+        return self._loads
 
     def cancel(self, job_id: str) -> bool:
         """Ask a task to stop, by force after 2 s; whether it was running or waiting here."""

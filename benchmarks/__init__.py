@@ -1,0 +1,1 @@
+"""This server beside its peers, on this machine, in one run: ``python -m benchmarks``."""

@@ -1,0 +1,273 @@
+"""The load: many clients in a process of their own, over raw WebSocket frames.
+
+Run as a program it takes orders as JSON lines on its standard input and answers each with one
+JSON line. What it checks of every event: its number follows the last one of this client, and
+its bytes run into a CRC that must be equal for all members of a room at the end.
+"""
+
+import asyncio
+import json
+import sys
+import time
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import picows
+import uvloop
+
+_TEXT = picows.WSMsgType.TEXT
+_OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+
+
+class Tally:
+    """What all clients together have received, and who waits for how much."""
+
+    def __init__(self) -> None:
+        self.ready = 0
+        self.events = 0
+        self.acks = 0
+        self.frames = 0
+        self.wrong: list[str] = []
+        self.latency_us: array[int] = array("q")
+        self.timed = False
+        self.changed = asyncio.Event()
+
+    async def until(self, what: str, enough: int, within_s: float) -> None:
+        """Wait until the count has reached ``enough``.
+
+        Raises:
+            TimeoutError: It has not, with the counts as they stand.
+        """
+        deadline = time.monotonic() + within_s
+        while getattr(self, what) < enough and not self.wrong:
+            self.changed.clear()
+            try:
+                await asyncio.wait_for(self.changed.wait(), 0.25)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{getattr(self, what)} of {enough} {what}") from None
+        if self.wrong:
+            raise ValueError(self.wrong[0])
+
+
+class Member(picows.WSListener):  # type: ignore[misc]  # a class of a C extension
+    """One client: opens, joins at most one room, then counts and checks what comes."""
+
+    def __init__(self, tally: Tally, room: str | None) -> None:
+        self.tally = tally
+        self.room = room
+        self.next: int | None = None
+        self.crc = 0
+        self.goal = 0
+        self.transport: Any = None
+        self._inflate: Any = None
+        self._asked = b""
+        self._unasked = 0
+
+    def on_ws_connected(self, transport: Any) -> None:
+        """Remember the transport."""
+        self.transport = transport
+
+    def on_ws_disconnected(self, _transport: Any) -> None:
+        """A server that hangs up while it is measured spoils the figures."""
+        if self.goal >= 0:
+            self.tally.wrong.append("a client was cut by the server")
+            self.tally.changed.set()
+
+    def on_ws_frame(self, _transport: Any, frame: Any) -> None:
+        """Take one frame."""
+        if frame.msg_type != _TEXT:
+            return
+        text = frame.get_payload_as_bytes()
+        if frame.rsv1:
+            text = self._inflated(text)
+        if text.startswith(b'42["message'):
+            self._event(text)
+        elif text.startswith(b"43"):
+            self._acked(text)
+        elif not text.startswith(b"42"):
+            self._engine(text)
+        self.tally.frames += 1
+
+    def _event(self, text: bytes) -> None:
+        tally = self.tally
+        at = text.find(b'"n":', 10, 40) + 4
+        if at == 3:  # another event of the product
+            return
+        number = int(text[at : at + 8])
+        if number != (number if self.next is None else self.next):
+            tally.wrong.append(f"event {number} came where {self.next} was due")
+        self.next = number + 1
+        self.crc = zlib.crc32(text, self.crc)
+        if tally.timed:
+            sent_us = int(text[at + 14 : at + 30])
+            tally.latency_us.append(time.monotonic_ns() // 1000 - sent_us)
+        tally.events += 1
+        if tally.events >= self.goal or tally.wrong:
+            tally.changed.set()
+
+    def _acked(self, text: bytes) -> None:
+        if b'"ok":true' not in text:
+            self.tally.wrong.append(f"refused: {text[:200]!r}")
+        if self._asked:
+            self.tally.acks += 1
+            if self._unasked:
+                self._unasked -= 1
+                self.say(self._asked)
+        else:
+            self.tally.ready += 1
+        self.tally.changed.set()
+
+    def _engine(self, text: bytes) -> None:
+        if text == b"2":
+            self.say(b"3")
+        elif text.startswith(b"0"):
+            self.say(b"40")
+        elif text.startswith(b"40"):
+            if self.room is not None:
+                self.say(f'420["joinSession","{self.room}"]'.encode())
+            else:
+                self.tally.ready += 1
+                self.tally.changed.set()
+        else:
+            self.tally.wrong.append(f"unexpected: {text[:200]!r}")
+            self.tally.changed.set()
+
+    def _inflated(self, text: bytes) -> bytes:
+        self._inflate = self._inflate or zlib.decompressobj(-zlib.MAX_WBITS)
+        whole: bytes = self._inflate.decompress(text + b"\x00\x00\xff\xff")
+        return whole
+
+    def say(self, text: bytes) -> None:
+        """Send a text frame."""
+        self.transport.send(_TEXT, text)
+
+    def ask(self, text: bytes, window: int, times: int) -> None:
+        """Send the event ``times`` times, ``window`` of them without an answer at once."""
+        self._asked, self._unasked = text, times - window
+        for _ in range(window):
+            self.say(text)
+
+
+class Load:
+    """Carries out the orders."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._tally = Tally()
+        self._members: list[Member] = []
+
+    async def connect(
+        self, members: int, rooms: int, deflate: bool, at_once: int, within_s: float
+    ) -> dict[str, Any]:
+        """Connect so many members more; with ``rooms`` they join one each, spread evenly.
+
+        ``at_once`` connections are being opened at the same moment, until each has its answer.
+        """
+        enough = self._tally.ready + members
+        began = time.monotonic()
+        gate = asyncio.Semaphore(at_once)
+
+        async def open_one(number: int) -> Member:
+            async with gate:
+                room = f"room-{number % rooms:03d}" if rooms else None
+                _, member = await picows.ws_connect(
+                    lambda: Member(self._tally, room),
+                    self._url,
+                    extra_headers=_OFFER if deflate else None,
+                    websocket_handshake_timeout=within_s,
+                    read_buffer_init_size=2048,
+                )
+                return member  # type: ignore[return-value]  # what the factory made
+
+        first = len(self._members)
+        self._members += await asyncio.gather(
+            *(open_one(number) for number in range(first, first + members))
+        )
+        await self._tally.until("ready", enough, within_s)
+        return {"wall_s": time.monotonic() - began}
+
+    async def quiet(self, for_s: float) -> dict[str, Any]:
+        """Return when no frame has come for ``for_s`` seconds."""
+        seen = -1
+        while seen != self._tally.frames:
+            seen = self._tally.frames
+            await asyncio.sleep(for_s)
+        return {"frames": seen}
+
+    async def expect(self, events: int, within_s: float) -> dict[str, Any]:
+        """Return when all members together have received so many events since the start."""
+        for member in self._members:
+            member.goal = events
+        await self._tally.until("events", events, within_s)
+        return {"at": time.monotonic()}
+
+    async def time(self, on: bool) -> dict[str, Any]:
+        """Begin to measure latency, or stop and return it in microseconds, sorted out by rank."""
+        self._tally.timed = on
+        took = sorted(self._tally.latency_us)
+        self._tally.latency_us = array("q")
+        if on or not took:
+            return {}
+        return {"p50_us": took[len(took) // 2], "p99_us": took[len(took) * 99 // 100]}
+
+    async def check(self, events: int) -> dict[str, Any]:
+        """Confirm that each member received the same ``events`` events of its room, in order.
+
+        Raises:
+            ValueError: One did not.
+        """
+        sums: dict[str | None, set[int]] = {}
+        for member in self._members:
+            sums.setdefault(member.room, set()).add(member.crc)
+            if member.next != 10_000_000 + events:
+                raise ValueError(f"a member stands at {member.next}, not after {events} events")
+        if unequal := [room for room, found in sums.items() if len(found) > 1]:
+            raise ValueError(f"members of {unequal[0]} received different bytes")
+        if self._tally.events != events * len(self._members):
+            raise ValueError(f"{self._tally.events} events in all")
+        return {}
+
+    async def acks(self, times: int, window: int, within_s: float) -> dict[str, Any]:
+        """Let every member ask for a small event ``times`` times and wait for all answers."""
+        began, before = time.monotonic(), self._tally.acks
+        for member in self._members:
+            member.ask(b'421["leaveSession",{"sessionId":"not-joined"}]', window, times)
+        enough = before + times * len(self._members)
+        await self._tally.until("acks", enough, within_s)
+        return {"wall_s": time.monotonic() - began}
+
+    async def close(self) -> dict[str, Any]:
+        """Close every connection."""
+        for member in self._members:
+            member.goal = -1
+            member.transport.disconnect(False)
+        await asyncio.gather(*(member.transport.wait_disconnected() for member in self._members))
+        self._members.clear()
+        return {}
+
+
+async def main(arguments: Sequence[str]) -> None:
+    """Carry out the orders on the standard input until it ends."""
+    load = Load(arguments[0])
+    orders = {
+        name: getattr(load, name)
+        for name in ("connect", "quiet", "expect", "time", "check", "acks", "close")
+    }
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    while line := await reader.readline():
+        order = json.loads(line)
+        try:
+            answer = await orders[order.pop("do")](**order)
+        except (OSError, ValueError, picows.WSError) as error:
+            answer = {"failed": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""A TCP proxy on the way to a server, to cut connections where a network would."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class CuttingProxy:
+    """Forwards bytes both ways until it is told to cut.
+
+    Attributes:
+        url: Where clients connect.
+        cuts: Connections cut so far.
+    """
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._host, self._port = parts.hostname or "", parts.port or 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.url = ""
+        self.cuts = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> int:
+        """Cut every connection at once, in the middle of whatever is under way."""
+        cut = len(self._writers)
+        for writer in list(self._writers):
+            writer.transport.abort()
+        self.cuts += cut // 2  # each connection has two ends
+        return cut // 2
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            onward, back = await asyncio.open_connection(self._host, self._port)
+        except OSError:  # the server is down: so is the way to it
+            writer.transport.abort()
+            return
+        self._writers |= {writer, back}
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, back))
+                both.create_task(self._pump(onward, writer))
+        finally:
+            self._writers -= {writer, back}
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.transport.abort()
