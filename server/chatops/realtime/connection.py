@@ -7,6 +7,7 @@ from typing import Any
 
 from chatops.access.identity import Person
 from chatops.access.rates import TokenBucket
+from chatops.realtime.peer import Peer
 
 INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
@@ -36,6 +37,7 @@ class Connection:
         closed: Set when the client is gone; nothing more is served.
         space: Set while the inbox has room.
         idle: Set while no event is being served.
+        paused: The WebSocket that is not read because the inbox is full.
     """
 
     id: str
@@ -47,3 +49,4 @@ class Connection:
     closed: bool = False
     space: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    paused: Peer | None = None
