@@ -1,6 +1,8 @@
 """One connected client: who it is, what it sent that has not been served yet."""
 
 import asyncio
+import itertools
+import secrets
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +10,9 @@ from typing import Any
 from chatops.access.identity import Person
 from chatops.access.rates import TokenBucket
 from chatops.realtime.peer import Peer
+
+_run = secrets.token_hex(3)
+_count = itertools.count(1)
 
 INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
@@ -21,6 +26,18 @@ class Incoming:
     payload: Any
     ack_id: int | None
     refused: str | None = None
+    request_id: str = field(default_factory=lambda: f"req_{_run}{next(_count):x}")
+
+    def facts(self, connection: "Connection") -> dict[str, Any]:
+        """Return what every line of the log about it says."""
+        payload = self.payload
+        named = payload.get("sessionId") if isinstance(payload, dict) else payload
+        return {
+            "request_id": self.request_id,
+            "wire_event": self.name[:64],
+            "person": connection.person.id,
+            "session_id": named[:64] if isinstance(named, str) else None,
+        }
 
 
 @dataclass(slots=True)

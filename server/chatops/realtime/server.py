@@ -31,6 +31,7 @@ from chatops.errors import (
     ShuttingDownError,
     UnknownEventError,
 )
+from chatops.logs import about
 from chatops.protocol import strictjson
 from chatops.protocol.events import WireError
 from chatops.protocol.requests import Auth, ErrorAck
@@ -275,10 +276,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             connection.idle.set()
 
     async def _serve(self, connection: Connection, incoming: Incoming) -> None:
-        request_id = f"req_{secrets.token_hex(6)}"
-        with structlog.contextvars.bound_contextvars(
-            request_id=request_id, wire_event=incoming.name[:64], person=connection.person.id
-        ):
+        with about(incoming.facts(connection)):
             try:
                 self._check(connection, incoming)
                 assert self._handler is not None  # noqa: S101 - attached before it is served
@@ -286,15 +284,15 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
                     connection, incoming, self._replier(connection, incoming)
                 )
             except ValidationError as error:
-                await self._refuse(connection, incoming, request_id, payload_error(error))
+                await self._refuse(connection, incoming, payload_error(error))
             except AppError as error:
-                await self._refuse(connection, incoming, request_id, error)
+                await self._refuse(connection, incoming, error)
             except Exception:  # the client gets an answer whatever happens
                 log.exception("event_failed")
                 ours = InternalError(
                     "The server failed to handle this.", "Try again; if it stays, report the id."
                 )
-                await self._refuse(connection, incoming, request_id, ours)
+                await self._refuse(connection, incoming, ours)
 
     def _check(self, connection: Connection, incoming: Incoming) -> None:
         if connection.bucket is not None:
@@ -318,11 +316,9 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
         return reply
 
-    async def _refuse(
-        self, connection: Connection, incoming: Incoming, request_id: str, error: AppError
-    ) -> None:
+    async def _refuse(self, connection: Connection, incoming: Incoming, error: AppError) -> None:
         """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
-        wire = wire_error(error, request_id, incoming.payload)
+        wire = wire_error(error, incoming.request_id, incoming.payload)
         if error.retryable or isinstance(error, InternalError):
             log.warning("event_refused", code=error.code)
         await self._replier(connection, incoming)(ErrorAck(error=wire).to_wire())
