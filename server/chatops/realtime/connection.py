@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import secrets
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,10 +49,8 @@ class Connection:
         person: Who is behind it.
         bucket: Its allowance, or None without limits.
         inbox: Events that wait, oldest first.
-        serving: Whether a task is working through the inbox.
+        serving: The task that works through the inbox, if one does.
         closed: Set when the client is gone; nothing more is served.
-        space: Set while the inbox has room.
-        idle: Set while no event is being served.
         paused: The WebSocket that is not read because the inbox is full.
     """
 
@@ -61,9 +58,7 @@ class Connection:
     engine_id: str
     person: Person
     bucket: TokenBucket | None
-    inbox: deque[Incoming] = field(default_factory=deque)
-    serving: bool = False
+    inbox: list[Incoming] = field(default_factory=list)
+    serving: asyncio.Task[None] | None = None
     closed: bool = False
-    space: asyncio.Event = field(default_factory=asyncio.Event)
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
     paused: Peer | None = None

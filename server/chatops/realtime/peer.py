@@ -9,6 +9,7 @@ library details that this leans on are held by ``tests/integration/test_librarie
 import asyncio
 from typing import Any, Protocol, cast
 
+import structlog
 from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.base_protocol import BaseProtocol
@@ -16,7 +17,11 @@ from aiohttp.http_websocket import WebSocketError
 
 from chatops.realtime.frames import close_frame, pong_frame, text_frame
 
-GOING_AWAY, TOO_BIG, NORMAL = 1001, 1009, 1000
+NORMAL, PROTOCOL_ERROR, TOO_BIG, INTERNAL = 1000, 1002, 1009, 1011
+
+log = structlog.get_logger(__name__)
+
+_ABORT_AFTER_S = 5.0
 
 
 class Owner(Protocol):
@@ -129,11 +134,12 @@ class Peer(asyncio.Protocol):
         self.write(text_frame(text.encode()))
 
     def close(self, code: int = NORMAL) -> None:
-        """Send what waits, then a close frame, then end the connection."""
+        """Send what waits, for at most 5 seconds, then a close frame, then end the connection."""
         if not self.closing:
             self.transport.write(close_frame(code))
             self.closing = True
             self.transport.close()
+            asyncio.get_running_loop().call_later(_ABORT_AFTER_S, self.transport.abort)
 
     def abort(self) -> None:
         """End the connection now, whatever waits."""
@@ -176,7 +182,11 @@ class Peer(asyncio.Protocol):
         if self.closing:
             return
         if message.type is WSMsgType.TEXT:
-            self._owner.received(self, message.data)
+            try:
+                self._owner.received(self, message.data)
+            except Exception:  # the parser would take it for a bad frame
+                log.exception("frame_failed")
+                self.close(INTERNAL)
         elif message.type is WSMsgType.PING:
             self.write(pong_frame(message.data))
         elif message.type is WSMsgType.CLOSE:
@@ -187,7 +197,7 @@ class Peer(asyncio.Protocol):
 
     def unparsable(self, error: BaseException) -> None:
         """End a connection whose bytes are not WebSocket frames."""
-        code = error.code if isinstance(error, WebSocketError) else GOING_AWAY
+        code = error.code if isinstance(error, WebSocketError) else PROTOCOL_ERROR
         self._owner.broke(self, "too large a frame" if code == TOO_BIG else "not WebSocket frames")
         self.close(code)
 

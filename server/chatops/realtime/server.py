@@ -10,7 +10,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
 import socketio
@@ -128,11 +127,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         Sockets are closed in the way after which JavaScript clients reconnect by themselves.
         """
         self._closing = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                for connection in list(self._connections.values()):
-                    if connection.serving:
-                        await connection.idle.wait()
+        if busy := [c.serving for c in self._connections.values() if c.serving]:
+            await asyncio.wait(busy, timeout=grace_s)
         for engine_id in list(self.eio.sockets):
             await self.sockets.cut(engine_id)
         await self.shutdown()
@@ -165,9 +161,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         if incoming is None:
             return
         connection = self._connections[eio_sid]
-        while len(connection.inbox) >= INBOX and not connection.closed:
-            connection.space.clear()
-            await connection.space.wait()
+        while len(connection.inbox) >= INBOX and connection.serving:
+            await asyncio.wait([connection.serving])
         if not connection.closed:
             self._put(connection, incoming)
 
@@ -229,11 +224,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             return
         connection.closed = True
         connection.inbox.clear()
-        connection.space.set()
         try:
             # An event in hand may just be joining a room; what it joined is left afterwards.
             if connection.serving:
-                await connection.idle.wait()
+                await asyncio.wait([connection.serving])
             if self._handler is not None:
                 await self._handler.gone(connection)
         except Exception:  # the client is gone all the same
@@ -254,10 +248,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     def _put(self, connection: Connection, incoming: Incoming) -> None:
         connection.inbox.append(incoming)
-        if not connection.serving:
-            connection.serving = True
-            connection.idle.clear()
-            self._supervisor.start(self._serve_all(connection), "serve")
+        if connection.serving is None:
+            connection.serving = self._supervisor.start(self._serve_all(connection), "serve")
 
     # ------------------------------------------------- serving
 
@@ -265,15 +257,13 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         """Serve a connection's events one after another, until none waits."""
         try:
             while connection.inbox:
-                incoming = connection.inbox.popleft()
-                connection.space.set()
+                incoming = connection.inbox.pop(0)
                 if connection.paused is not None and len(connection.inbox) < INBOX // 2:
                     connection.paused.resume()
                     connection.paused = None
                 await self._serve(connection, incoming)
         finally:
-            connection.serving = False
-            connection.idle.set()
+            connection.serving = None
 
     async def _serve(self, connection: Connection, incoming: Incoming) -> None:
         with about(incoming.facts(connection)):

@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _PING = text_frame(b"2")
-_ABORT_AFTER_S = 5.0
 
 
 class Listener(Protocol):
@@ -99,7 +98,7 @@ class Sockets:
 
     # ------------------------------------------------------------ peers
 
-    def adopt(self, socket: Any, request: web.Request) -> Peer:
+    def adopt(self, socket: Any, request: web.Request) -> None:
         """Take the connection of a finished handshake away from aiohttp."""
         transport = request.transport
         if transport is None:
@@ -113,6 +112,7 @@ class Sockets:
             now=asyncio.get_running_loop().time(),
         )
         self.peers[peer.id] = peer
+        socket.upgrading = socket.connected
         handler = request.protocol
         handler.set_parser(peer.parser)  # gives the peer what came with the handshake
         transport.set_protocol(peer)
@@ -120,7 +120,9 @@ class Sockets:
         handler.transport = None
         handler._payload_parser = None  # noqa: SLF001
         handler.connection_lost(None)
-        return peer
+        if not socket.upgrading:  # not from long-polling: a WebSocket from the start
+            socket.connected = True
+            self._flush(socket, peer)
 
     def received(self, peer: Peer, text: str) -> None:
         """Take a frame of a WebSocket."""
@@ -132,16 +134,17 @@ class Sockets:
             return
         kind = frame[0]
         socket = self.engine.sockets.get(peer.id)
-        if kind == "4":
+        if socket is None:
+            peer.close()
+        elif socket.upgrading:
+            self._upgrade(socket, peer, frame)
+        elif kind == "4":
             self._listener.received(peer, frame[1:])
         elif kind == "3":
             peer.answered = True
-            if socket is not None:
-                socket.last_ping = None
+            socket.last_ping = None
         elif kind == "1":
             peer.close()
-        elif socket is not None and not socket.upgraded:
-            self._upgrade(socket, peer, frame)
 
     def broke(self, peer: Peer, reason: str) -> None:
         """Note a frame that is not of the protocol."""
@@ -160,23 +163,16 @@ class Sockets:
         if socket is None:
             return
         if socket.upgraded:
-            self._start(self._closed(socket), "disconnect")
+            self._start(self.forget(socket), "disconnect")
         else:  # the upgrade failed; long-polling goes on
             socket.upgrading = False
 
-    async def _closed(self, socket: Any) -> None:
+    async def forget(self, socket: Any) -> None:
+        """Close the Engine.IO socket whose transport is gone."""
         self.engine.sockets.pop(socket.sid, None)
         await socket.close(wait=False, abort=True, reason=self.engine.reason.TRANSPORT_CLOSE)
 
     # ------------------------------------------------------------ becoming a WebSocket
-
-    def begin(self, socket: Any, peer: Peer) -> None:
-        """Go on with a WebSocket: from the start, or as the probe of an upgrade."""
-        if socket.connected:
-            socket.upgrading = True
-            return
-        socket.connected = True
-        self._flush(socket, peer)
 
     def _upgrade(self, socket: Any, peer: Peer, frame: str) -> None:
         """Answer the probe, then move what waits for the poll to the WebSocket."""
@@ -185,6 +181,8 @@ class Sockets:
             socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll
         elif frame == "5":
             self._flush(socket, peer)
+        else:
+            peer.close()
 
     def _flush(self, socket: Any, peer: Peer) -> None:
         while not socket.queue.empty():
@@ -228,7 +226,6 @@ class Sockets:
         """End the socket: what is queued goes out first, for at most 5 seconds."""
         if (peer := self.peers.get(sid)) is not None:
             peer.close()
-            asyncio.get_running_loop().call_later(_ABORT_AFTER_S, peer.transport.abort)
         elif (socket := self.engine.sockets.get(sid)) is not None:
             await socket.close(wait=False, abort=True, reason=self.engine.reason.SERVER_DISCONNECT)
             await socket.queue.put(None)  # releases the poll
@@ -272,11 +269,12 @@ class _Handshake:
         except binascii.Error:
             valid = False
         if not valid or request.headers.get("Sec-WebSocket-Version") != "13":
+            if not self._socket.connected:
+                await self._sockets.forget(self._socket)
             raise web.HTTPBadRequest(text="Bad WebSocket handshake")
         response = _Switched(key)
         await response.prepare(request)
-        peer = self._sockets.adopt(self._socket, request)
-        self._sockets.begin(self._socket, peer)
+        self._sockets.adopt(self._socket, request)
         return response
 
 
