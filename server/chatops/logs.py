@@ -3,13 +3,39 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Literal
 
 import structlog
 
 _SECRET_KEYS = re.compile(r"token|secret|password|api_?key|authorization|cookie", re.IGNORECASE)
 _URL_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+_about: ContextVar[Mapping[str, Any]] = ContextVar("about", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(facts: Mapping[str, Any]) -> Iterator[None]:
+    """Add ``facts`` to every event that is logged meanwhile.
+
+    One variable for all of them: binding costs the same for a request that logs nothing, which is
+    nearly every one.
+    """
+    token = _about.set({**_about.get(), **facts})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _add_facts(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {**_about.get(), **event}
 
 
 def _redact(
@@ -32,7 +58,7 @@ def configure(form: Literal["json", "console"], level: str) -> None:
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _add_facts,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

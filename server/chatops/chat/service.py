@@ -13,6 +13,7 @@ from chatops.dispatch.parser import is_command, literal
 from chatops.dispatch.result import CommandResult, Deferred
 from chatops.dispatch.spec import CommandContext, Completion
 from chatops.errors import AppError, BadPayloadError, InternalError
+from chatops.logs import about
 from chatops.protocol.base import new_id, utc_now
 from chatops.sessions.entries import command_result, user_message
 from chatops.sessions.model import NewEntry
@@ -160,9 +161,7 @@ class Chat:
             await whisper("commandResult", _result_entry(ctx, outcome).payload)
 
     async def _outcome(self, ctx: CommandContext, call: Call) -> CommandResult | Deferred:
-        with structlog.contextvars.bound_contextvars(
-            session_id=ctx.session_id, command_id=ctx.command_id, command=call.spec.name
-        ):
+        with about({"command_id": ctx.command_id, "command": call.spec.name}):
             try:
                 return await self._dispatcher.run(ctx, call)
             except AppError as error:

@@ -102,7 +102,8 @@ class Refusal(WireModel):
 
 
 class Presence(WireModel):
-    """Who is in the room."""
+    """Who is in the room: the 100 longest present, and how many there are."""
 
     session_id: str
     members: list[Member]
+    total: int

@@ -5,6 +5,7 @@ object, nesting deeper than 16, lone surrogates. Python's own parser lets all of
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -41,9 +42,15 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_decoder = json.JSONDecoder(
+# Hooks for numbers cost time at each number, and only long digits or exponents can be too large.
+_LARGE = re.compile(r"[0-9]{16}|[eE][+-]?[0-9]{3}")
+_decoder = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object)
+_careful = json.JSONDecoder(
     parse_constant=_constant, parse_float=_float, parse_int=_int, object_pairs_hook=_object
 )
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
 
 
 def loads(text: str, **_options: Any) -> Any:
@@ -53,7 +60,7 @@ def loads(text: str, **_options: Any) -> Any:
         StrictJsonError: It is not JSON, or not the JSON of the wire.
     """
     try:
-        value = _decoder.decode(text)
+        value = (_careful if _LARGE.search(text) else _decoder).decode(text)
     except RecursionError:
         raise StrictJsonError(f"It is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
@@ -72,7 +79,7 @@ def dumps(value: Any, **_options: Any) -> str:
     Raises:
         ValueError: It holds a NaN or an infinity, which would disconnect JavaScript clients.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def _check_depth(value: Any) -> None:

@@ -1,12 +1,17 @@
 """One connected client: who it is, what it sent that has not been served yet."""
 
 import asyncio
-from collections import deque
+import itertools
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from chatops.access.identity import Person
 from chatops.access.rates import TokenBucket
+from chatops.realtime.peer import Peer
+
+_run = secrets.token_hex(3)
+_count = itertools.count(1)
 
 INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
@@ -20,6 +25,18 @@ class Incoming:
     payload: Any
     ack_id: int | None
     refused: str | None = None
+    request_id: str = field(default_factory=lambda: f"req_{_run}{next(_count):x}")
+
+    def facts(self, connection: "Connection") -> dict[str, Any]:
+        """Return what every line of the log about it says."""
+        payload = self.payload
+        named = payload.get("sessionId") if isinstance(payload, dict) else payload
+        return {
+            "request_id": self.request_id,
+            "wire_event": self.name[:64],
+            "person": connection.person.id,
+            "session_id": named[:64] if isinstance(named, str) else None,
+        }
 
 
 @dataclass(slots=True)
@@ -32,18 +49,16 @@ class Connection:
         person: Who is behind it.
         bucket: Its allowance, or None without limits.
         inbox: Events that wait, oldest first.
-        serving: Whether a task is working through the inbox.
+        serving: The task that works through the inbox, if one does.
         closed: Set when the client is gone; nothing more is served.
-        space: Set while the inbox has room.
-        idle: Set while no event is being served.
+        paused: The WebSocket that is not read because the inbox is full.
     """
 
     id: str
     engine_id: str
     person: Person
     bucket: TokenBucket | None
-    inbox: deque[Incoming] = field(default_factory=deque)
-    serving: bool = False
+    inbox: list[Incoming] = field(default_factory=list)
+    serving: asyncio.Task[None] | None = None
     closed: bool = False
-    space: asyncio.Event = field(default_factory=asyncio.Event)
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    paused: Peer | None = None

@@ -5,8 +5,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import structlog
-
 from chatops.access.identity import Person, check_name
 from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
@@ -53,9 +51,7 @@ class Events:
             )
         model = CLIENT_EVENTS[incoming.name].request
         request = model.model_validate({} if incoming.payload is None else incoming.payload)
-        session_id = getattr(request, "session_id", None)
-        with structlog.contextvars.bound_contextvars(session_id=session_id):
-            await serve(self, connection, request, reply)
+        await serve(self, connection, request, reply)
 
     async def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""

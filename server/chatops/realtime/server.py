@@ -10,12 +10,12 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
 import socketio
 import structlog
 from aiohttp import web
+from engineio import packet as engine_packet
 from pydantic import ValidationError
 from socketio import packet
 
@@ -25,15 +25,19 @@ from chatops.errors import (
     AppError,
     BadPayloadError,
     InternalError,
+    NotFoundError,
     RateLimitedError,
     ShuttingDownError,
     UnknownEventError,
 )
+from chatops.logs import about
 from chatops.protocol import strictjson
 from chatops.protocol.events import WireError
 from chatops.protocol.requests import Auth, ErrorAck
 from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.fanout import FanoutManager
 from chatops.realtime.guard import RESERVED, BadEvent, FrameError, StrictPacket
+from chatops.realtime.peer import Peer
 from chatops.realtime.transport import Sockets
 from chatops.realtime.wording import payload_error
 from chatops.tasks import Supervisor
@@ -72,6 +76,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         *,
         rate: Rate | None,
         cors_origins: tuple[str, ...] = (),
+        max_waiting_bytes: int = 2**20,
+        stall_s: float = 5.0,
         **engine_options: Any,
     ) -> None:
         quiet = logging.getLogger("chatops.socketio")
@@ -82,6 +88,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             logger=quiet,
             engineio_logger=quiet,
             namespaces=["/"],
+            client_manager=FanoutManager(),
+            monitor_clients=False,  # our own heartbeat does it, without a task for each client
             cors_allowed_origins=_origins(cors_origins),
             **engine_options,
         )
@@ -91,8 +99,12 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self._connections: dict[str, Connection] = {}
         self._without_connect: dict[str, asyncio.TimerHandle] = {}
         self._closing = False
+        self._beating = False
         self.refused_frames = 0
-        self.sockets = Sockets(self.eio, self._violated, self._call_later)
+        self.sockets = Sockets(
+            self.eio, self, supervisor.start, max_waiting_bytes=max_waiting_bytes, stall_s=stall_s
+        )
+        self.manager.sockets = self.sockets
 
     def attach_to(self, app: web.Application, handler: EventHandler) -> None:
         """Serve :data:`PATH` of the application and give events to ``handler``."""
@@ -115,11 +127,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         Sockets are closed in the way after which JavaScript clients reconnect by themselves.
         """
         self._closing = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                for connection in list(self._connections.values()):
-                    if connection.serving:
-                        await connection.idle.wait()
+        if busy := [c.serving for c in self._connections.values() if c.serving]:
+            await asyncio.wait(busy, timeout=grace_s)
         for engine_id in list(self.eio.sockets):
             await self.sockets.cut(engine_id)
         await self.shutdown()
@@ -127,46 +136,85 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     # ------------------------------------------------- doors of the library
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        await super()._handle_eio_connect(eio_sid, environ)
+        # The library would keep the request for as long as the socket lives.
+        if not self._beating:
+            self._beating = True
+            self.manager.initialize()
+            self._supervisor.start(self.sockets.beat(), "heartbeat")
+        if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            self.eio.sockets[eio_sid].last_ping = None  # our heartbeat pings WebSockets
         self._expect_connect(eio_sid)
 
+    def received(self, peer: Peer, packet: str) -> None:
+        """Take a Socket.IO packet of a WebSocket, in the turn of the loop it arrived in."""
+        incoming = self._decode(peer.id, packet)
+        if incoming is not None:
+            connection = self._connections[peer.id]
+            self._put(connection, incoming)
+            if len(connection.inbox) >= INBOX:
+                connection.paused = peer
+                peer.pause()
+
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Take a Socket.IO packet of a polling client; returns when its inbox has room."""
+        incoming = self._decode(eio_sid, data)
+        if incoming is None:
+            return
+        connection = self._connections[eio_sid]
+        while len(connection.inbox) >= INBOX and connection.serving:
+            await asyncio.wait([connection.serving])
+        if not connection.closed:
+            self._put(connection, incoming)
+
+    def _decode(self, eio_sid: str, data: Any) -> Incoming | None:
+        """Act on a packet that is no event; return one that is."""
         try:
             pkt = StrictPacket(encoded_packet=data)
+            if pkt.packet_type == packet.EVENT:
+                if eio_sid not in self._connections:
+                    raise FrameError("an event before the connection was made")
+                if isinstance(pkt.data, BadEvent):
+                    return Incoming("", None, pkt.id, refused=pkt.data.reason)
+                return Incoming(pkt.data[0], pkt.data[1] if len(pkt.data) > 1 else None, pkt.id)
         except FrameError as error:
-            await self._violated(eio_sid, str(error))
-            await self.sockets.cut(eio_sid)
-            return
+            self._supervisor.start(self._refuse_frame(eio_sid, str(error)), "bad packet")
+            return None
         if pkt.packet_type == packet.CONNECT:
-            await self._handle_connect(eio_sid, pkt.namespace, pkt.data)
+            self._connect(eio_sid, pkt.namespace or "/", pkt.data)
         elif pkt.packet_type == packet.DISCONNECT:
-            await self._handle_disconnect(eio_sid, pkt.namespace, self.reason.CLIENT_DISCONNECT)
-        elif pkt.packet_type == packet.EVENT:
-            await self._handle_event(eio_sid, pkt.namespace, pkt.id, pkt.data)
-        # Acks are for callbacks, of which we ask none.
+            self._supervisor.start(self._handle_disconnect(eio_sid, "/"), "disconnect")
+        return None  # acks are for callbacks, of which we ask none
 
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        namespace = namespace or "/"
-        sid = await self.manager.pre_connect(eio_sid, namespace) if namespace == "/" else None
-        if sid is None:  # another namespace, or connected already
-            await self._refuse_connect(eio_sid, namespace, "There is only one namespace, /.")
-            return
+    async def _refuse_frame(self, eio_sid: str, reason: str) -> None:
+        await self.violated(eio_sid, reason)
+        await self.sockets.cut(eio_sid)
+
+    def _connect(self, eio_sid: str, namespace: str, auth: Any) -> None:
         try:
-            connection = self._admit(sid, eio_sid, data)
+            if namespace != "/" or eio_sid in self._connections:
+                raise NotFoundError("There is only one namespace, /.", "Connect to it, once.")
+            connection = self._admit(eio_sid, auth)
         except Exception as error:  # whatever goes wrong, nobody is let in by it
             if not isinstance(error, AppError):
                 log.exception("connect_failed")
                 error = InternalError("The server could not let you in.", "Try again.")
-            await self.manager.disconnect(sid, namespace, ignore_queue=True)
-            await self._refuse_connect(eio_sid, namespace, error.message, error)
+            data = {"message": error.message, "data": {"code": error.code, "hint": error.hint}}
+            self._send(eio_sid, StrictPacket(packet.CONNECT_ERROR, data, namespace=namespace))
             return
         if timer := self._without_connect.pop(eio_sid, None):
             timer.cancel()
         self._connections[eio_sid] = connection
-        await self._send_packet(
-            eio_sid, StrictPacket(packet.CONNECT, {"sid": sid}, namespace=namespace)
-        )
-        await self.manager.connect(sid, namespace)
+        self._send(eio_sid, StrictPacket(packet.CONNECT, {"sid": connection.id}, namespace="/"))
+
+    def _send(self, eio_sid: str, pkt: StrictPacket) -> None:
+        """Send a packet to one client, after what its rooms were told before."""
+        self.manager.flush()
+        text = f"4{pkt.encode()}"
+        peer = self.sockets.peers.get(eio_sid)
+        if peer is not None and peer.live:
+            peer.send(text)
+        elif (socket := self.eio.sockets.get(eio_sid)) is not None and not socket.closed:
+            socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text[1:]))
 
     async def _handle_disconnect(
         self, eio_sid: str, namespace: str | None, reason: str | None = None
@@ -176,17 +224,16 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             return
         connection.closed = True
         connection.inbox.clear()
-        connection.space.set()
         try:
             # An event in hand may just be joining a room; what it joined is left afterwards.
             if connection.serving:
-                await connection.idle.wait()
+                await asyncio.wait([connection.serving])
             if self._handler is not None:
                 await self._handler.gone(connection)
         except Exception:  # the client is gone all the same
             log.exception("disconnect_failed", connection=connection.id)
         finally:
-            await self.manager.disconnect(connection.id, "/", ignore_queue=True)
+            self.manager.unregister(connection.id)
             if eio_sid in self.eio.sockets and not self.eio.sockets[eio_sid].closed:
                 self._expect_connect(eio_sid)
 
@@ -196,36 +243,13 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         try:
             await self._handle_disconnect(eio_sid, "/", reason)
         finally:
-            self.environ.pop(eio_sid, None)
             if timer := self._without_connect.pop(eio_sid, None):
                 timer.cancel()
 
-    async def _handle_event(
-        self,
-        eio_sid: str,
-        namespace: str | None,
-        id: int | None,  # noqa: A002 - the library's name
-        data: Any,
-    ) -> None:
-        connection = self._connections.get(eio_sid)
-        if connection is None:
-            await self._violated(eio_sid, "an event before the connection was made")
-            await self.sockets.cut(eio_sid)
-            return
-        if isinstance(data, BadEvent):
-            incoming = Incoming("", None, id, refused=data.reason)
-        else:
-            incoming = Incoming(data[0], data[1] if len(data) > 1 else None, id)
-        while len(connection.inbox) >= INBOX and not connection.closed:
-            connection.space.clear()
-            await connection.space.wait()
-        if connection.closed:
-            return
+    def _put(self, connection: Connection, incoming: Incoming) -> None:
         connection.inbox.append(incoming)
-        if not connection.serving:
-            connection.serving = True
-            connection.idle.clear()
-            self._supervisor.start(self._serve_all(connection), f"serve {connection.id}")
+        if connection.serving is None:
+            connection.serving = self._supervisor.start(self._serve_all(connection), "serve")
 
     # ------------------------------------------------- serving
 
@@ -233,18 +257,16 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         """Serve a connection's events one after another, until none waits."""
         try:
             while connection.inbox:
-                incoming = connection.inbox.popleft()
-                connection.space.set()
+                incoming = connection.inbox.pop(0)
+                if connection.paused is not None and len(connection.inbox) < INBOX // 2:
+                    connection.paused.resume()
+                    connection.paused = None
                 await self._serve(connection, incoming)
         finally:
-            connection.serving = False
-            connection.idle.set()
+            connection.serving = None
 
     async def _serve(self, connection: Connection, incoming: Incoming) -> None:
-        request_id = f"req_{secrets.token_hex(6)}"
-        with structlog.contextvars.bound_contextvars(
-            request_id=request_id, wire_event=incoming.name[:64], person=connection.person.id
-        ):
+        with about(incoming.facts(connection)):
             try:
                 self._check(connection, incoming)
                 assert self._handler is not None  # noqa: S101 - attached before it is served
@@ -252,15 +274,15 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
                     connection, incoming, self._replier(connection, incoming)
                 )
             except ValidationError as error:
-                await self._refuse(connection, incoming, request_id, payload_error(error))
+                await self._refuse(connection, incoming, payload_error(error))
             except AppError as error:
-                await self._refuse(connection, incoming, request_id, error)
+                await self._refuse(connection, incoming, error)
             except Exception:  # the client gets an answer whatever happens
                 log.exception("event_failed")
                 ours = InternalError(
                     "The server failed to handle this.", "Try again; if it stays, report the id."
                 )
-                await self._refuse(connection, incoming, request_id, ours)
+                await self._refuse(connection, incoming, ours)
 
     def _check(self, connection: Connection, incoming: Incoming) -> None:
         if connection.bucket is not None:
@@ -280,15 +302,13 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         async def reply(ack: dict[str, Any]) -> None:
             if incoming.ack_id is not None:
                 pkt = StrictPacket(packet.ACK, [ack], namespace="/", id=incoming.ack_id)
-                await self._send_packet(connection.engine_id, pkt)
+                self._send(connection.engine_id, pkt)
 
         return reply
 
-    async def _refuse(
-        self, connection: Connection, incoming: Incoming, request_id: str, error: AppError
-    ) -> None:
+    async def _refuse(self, connection: Connection, incoming: Incoming, error: AppError) -> None:
         """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
-        wire = wire_error(error, request_id, incoming.payload)
+        wire = wire_error(error, incoming.request_id, incoming.payload)
         if error.retryable or isinstance(error, InternalError):
             log.warning("event_refused", code=error.code)
         await self._replier(connection, incoming)(ErrorAck(error=wire).to_wire())
@@ -302,7 +322,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     # ------------------------------------------------- admission
 
-    def _admit(self, sid: str, eio_sid: str, auth: Any) -> Connection:
+    def _admit(self, eio_sid: str, auth: Any) -> Connection:
         if self._closing:
             raise ShuttingDownError("The server is going away.", "Reconnect in a moment.")
         try:
@@ -311,17 +331,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             raise payload_error(error) from None
         person = local_person(who.name, who.client_id, secrets.token_hex(6))
         bucket = TokenBucket(self._rate, time.monotonic()) if self._rate else None
-        return Connection(id=sid, engine_id=eio_sid, person=person, bucket=bucket)
-
-    async def _refuse_connect(
-        self, eio_sid: str, namespace: str, message: str, error: AppError | None = None
-    ) -> None:
-        data: dict[str, Any] = {"message": message}
-        if error is not None:
-            data["data"] = {"code": error.code, "hint": error.hint}
-        await self._send_packet(
-            eio_sid, StrictPacket(packet.CONNECT_ERROR, data, namespace=namespace)
-        )
+        connection_id = self.manager.register(eio_sid)
+        return Connection(id=connection_id, engine_id=eio_sid, person=person, bucket=bucket)
 
     def _expect_connect(self, eio_sid: str) -> None:
         self._without_connect[eio_sid] = self._call_later(
@@ -332,7 +343,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self._without_connect.pop(eio_sid, None)
         self._supervisor.start(self.sockets.cut(eio_sid), "no CONNECT")
 
-    async def _violated(self, eio_sid: str, reason: str) -> None:
+    async def violated(self, eio_sid: str, reason: str) -> None:
         """Count and log a frame that is not of the protocol, and say so to its sender."""
         self.refused_frames += 1
         log.warning("frame_refused", reason=reason, count=self.refused_frames)

@@ -1,21 +1,59 @@
-"""Engine.IO on aiohttp, with every frame checked and every end of a socket noticed at once.
+"""Engine.IO over aiohttp: handshake, upgrade, checked polling, heartbeat, and how a socket ends.
 
-The one place that leans on inner names of python-engineio; ``tests/integration/test_libraries.py``
-fails when an upgrade changes one of them.
+A WebSocket leaves the libraries as soon as its handshake is done and lives on as a :class:`Peer`;
+long-polling stays the library's, with each posted frame checked. The one place that leans on inner
+names of python-engineio and aiohttp; ``tests/integration/test_libraries.py`` fails when an upgrade
+changes one of them.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-from aiohttp import WSMsgType, web
+import structlog
+from aiohttp import web
+from engineio import packet as engine_packet
 from engineio.async_drivers import aiohttp as driver
 
+from chatops.realtime.frames import text_frame
 from chatops.realtime.guard import MAX_POLLED_FRAMES, FrameError, check_engine_frame
+from chatops.realtime.peer import Peer
 
-Violated = Callable[[str, str], Awaitable[None]]
-"""Called with the Engine.IO id and what was wrong, before the socket is cut."""
+log = structlog.get_logger(__name__)
 
-_ABORT_AFTER_S = 5.0
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_PING = text_frame(b"2")
+
+
+class Listener(Protocol):
+    """Who is told about frames and ends."""
+
+    def received(self, peer: Peer, packet: str) -> None:
+        """Take the Socket.IO packet of a message frame of a WebSocket."""
+        ...
+
+    async def violated(self, sid: str, reason: str) -> None:
+        """Note a frame that is not of the protocol, before its socket is cut."""
+        ...
+
+
+class _Switched(web.StreamResponse):
+    """The 101 answer. What follows it on the connection is not HTTP, so it never ends."""
+
+    _length_check = False
+
+    def __init__(self, key: str) -> None:
+        super().__init__(status=101)
+        digest = hashlib.sha1(key.encode() + _GUID).digest()  # noqa: S324 - RFC 6455 says so
+        self.headers["Upgrade"] = "websocket"
+        self.headers["Connection"] = "upgrade"
+        self.headers["Sec-WebSocket-Accept"] = base64.b64encode(digest).decode()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write nothing."""
 
 
 class _Body:
@@ -28,91 +66,171 @@ class _Body:
         return self._body[:length]
 
 
-class GuardedWebSocket:
-    """The library's WebSocket, uncompressed, that lets no bad frame through.
+class Sockets:
+    """The open sockets of an Engine.IO server: the peers of this node, and polling clients.
 
-    The library forgets a socket whose frame it cannot decode and notices only when pings stop, a
-    minute later; here every way out of the handler closes the Engine.IO socket.
+    Attributes:
+        peers: WebSockets by Engine.IO id.
+        slow_cut: How many were cut because they did not read.
     """
 
-    def __init__(self, handler: Callable[[Any], Awaitable[None]], _server: Any, sockets: "Sockets"):
-        self._handler = handler
-        self._engine_socket = handler.__self__  # type: ignore[attr-defined]  # a bound method
-        self._sockets = sockets
-        self._ws = web.WebSocketResponse(
-            compress=False, max_msg_size=sockets.engine.max_http_buffer_size
-        )
-        self._transport: Any = None
-
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        """Serve the socket until it ends."""
-        request: web.Request = environ["aiohttp.request"]
-        await self._ws.prepare(request)
-        self._transport = request.transport
-        sid = self._engine_socket.sid
-        self._sockets.open[sid] = self
-        try:
-            await self._handler(self)
-        finally:
-            if self._sockets.open.get(sid) is self:
-                del self._sockets.open[sid]
-            if self._engine_socket.upgraded:
-                await self._engine_socket.close(
-                    wait=False, abort=True, reason=self._sockets.engine.reason.TRANSPORT_CLOSE
-                )
-                self._sockets.engine.sockets.pop(sid, None)
-            else:  # the upgrade failed; long-polling goes on
-                self._engine_socket.upgrading = False
-        return self._ws
-
-    async def wait(self) -> str:
-        """Return the next text frame; raise ``OSError`` when there will be none."""
-        message = await self._ws.receive()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            try:
-                return check_engine_frame(message.data)
-            except FrameError as error:
-                await self._sockets.violated(self._engine_socket.sid, str(error))
-        raise OSError  # what the library takes for the end of the stream
-
-    async def send(self, message: str) -> None:
-        """Send a text frame."""
-        await self._ws.send_str(message)
-
-    async def close(self) -> None:
-        """Close in good order."""
-        await self._ws.close()
-
-    def abort(self) -> None:
-        """Cut the TCP connection, whatever is still waiting to be sent."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
-class Sockets:
-    """The open sockets of an Engine.IO server, and how to end one."""
-
-    def __init__(self, engine: Any, violated: Violated, call_later: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        listener: Listener,
+        start: Callable[[Coroutine[Any, Any, Any], str], object],
+        *,
+        max_waiting_bytes: int,
+        stall_s: float,
+    ) -> None:
         self.engine = engine
-        self.violated = violated
-        self.open: dict[str, GuardedWebSocket] = {}
-        self._call_later = call_later
+        self.peers: dict[str, Peer] = {}
+        self.slow_cut = 0
+        self._listener = listener
+        self._start = start
+        self._max_waiting_bytes = max_waiting_bytes
+        self._stall_s = stall_s
         engine._async = {  # noqa: SLF001 - the library has no other way to bring a transport
             **engine._async,  # noqa: SLF001
-            "websocket": lambda handler, server: GuardedWebSocket(handler, server, self),
+            "websocket": lambda handler, _server: _Handshake(self, handler.__self__),
             "translate_request": self._translate,
         }
 
-    async def cut(self, sid: str) -> None:
-        """End the socket: what is queued goes out first, for at most 5 seconds."""
-        socket = self.engine.sockets.get(sid)
+    # ------------------------------------------------------------ peers
+
+    def adopt(self, socket: Any, request: web.Request) -> None:
+        """Take the connection of a finished handshake away from aiohttp."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        peer = Peer(
+            socket.sid,
+            transport,
+            self,
+            max_frame_bytes=self.engine.max_http_buffer_size,
+            max_waiting_bytes=self._max_waiting_bytes,
+            now=asyncio.get_running_loop().time(),
+        )
+        self.peers[peer.id] = peer
+        socket.upgrading = socket.connected
+        handler = request.protocol
+        handler.set_parser(peer.parser)  # gives the peer what came with the handshake
+        transport.set_protocol(peer)
+        # aiohttp must not close the transport when its handler returns, nor end our parser.
+        handler.transport = None
+        handler._payload_parser = None  # noqa: SLF001
+        handler.connection_lost(None)
+        if not socket.upgrading:  # not from long-polling: a WebSocket from the start
+            socket.connected = True
+            self._flush(socket, peer)
+
+    def received(self, peer: Peer, text: str) -> None:
+        """Take a frame of a WebSocket."""
+        try:
+            frame = check_engine_frame(text)
+        except FrameError as error:
+            self.broke(peer, str(error))
+            self._start(self.cut(peer.id), "bad frame")
+            return
+        kind = frame[0]
+        socket = self.engine.sockets.get(peer.id)
+        if socket is None:
+            peer.close()
+        elif socket.upgrading:
+            self._upgrade(socket, peer, frame)
+        elif kind == "4":
+            self._listener.received(peer, frame[1:])
+        elif kind == "3":
+            peer.answered = True
+            socket.last_ping = None
+        elif kind == "1":
+            peer.close()
+
+    def broke(self, peer: Peer, reason: str) -> None:
+        """Note a frame that is not of the protocol."""
+        self._start(self._listener.violated(peer.id, reason), "bad frame")
+
+    def choked(self, peer: Peer) -> None:
+        """Count a peer that did not read."""
+        self.slow_cut += 1
+        log.warning("slow_client_cut", count=self.slow_cut, written=peer.written)
+
+    def lost(self, peer: Peer) -> None:
+        """Close the Engine.IO socket of a connection that has ended."""
+        if self.peers.get(peer.id) is peer:
+            del self.peers[peer.id]
+        socket = self.engine.sockets.get(peer.id)
         if socket is None:
             return
-        if not socket.upgraded:
+        if socket.upgraded:
+            self._start(self.forget(socket), "disconnect")
+        else:  # the upgrade failed; long-polling goes on
+            socket.upgrading = False
+
+    async def forget(self, socket: Any) -> None:
+        """Close the Engine.IO socket whose transport is gone."""
+        self.engine.sockets.pop(socket.sid, None)
+        await socket.close(wait=False, abort=True, reason=self.engine.reason.TRANSPORT_CLOSE)
+
+    # ------------------------------------------------------------ becoming a WebSocket
+
+    def _upgrade(self, socket: Any, peer: Peer, frame: str) -> None:
+        """Answer the probe, then move what waits for the poll to the WebSocket."""
+        if frame == "2probe":
+            peer.send("3probe")
+            socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll
+        elif frame == "5":
+            self._flush(socket, peer)
+        else:
+            peer.close()
+
+    def _flush(self, socket: Any, peer: Peer) -> None:
+        while not socket.queue.empty():
+            waiting = socket.queue.get_nowait()
+            if waiting is not None and waiting.packet_type != engine_packet.NOOP:
+                peer.send(waiting.encode())
+        socket.queue = _Direct(peer)
+        socket.upgraded, socket.upgrading = True, False
+        socket.last_ping = None  # our heartbeat takes over
+        peer.live = True
+
+    # ------------------------------------------------------------ heartbeat and end
+
+    async def beat(self) -> None:
+        """Ping clients, and cut those that do not answer or do not read. Runs for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            now = loop.time()
+            for peer in list(self.peers.values()):
+                if not peer.closing:
+                    self._look_after(peer, now)
+            for sid, socket in list(self.engine.sockets.items()):
+                if socket.closed:
+                    self.engine.sockets.pop(sid, None)
+                elif not socket.upgraded and not socket.closing:
+                    await socket.check_ping_timeout()
+
+    def _look_after(self, peer: Peer, now: float) -> None:
+        since_ping_s = now - peer.pinged_at
+        if peer.stalled_s(now) >= self._stall_s:
+            self.choked(peer)
+            peer.abort()
+        elif not peer.answered and since_ping_s >= self.engine.ping_timeout:
+            peer.abort()
+        elif peer.answered and since_ping_s >= self.engine.ping_interval:
+            peer.pinged_at, peer.answered = now, False
+            peer.write(_PING)
+
+    async def cut(self, sid: str) -> None:
+        """End the socket: what is queued goes out first, for at most 5 seconds."""
+        if (peer := self.peers.get(sid)) is not None:
+            peer.close()
+        elif (socket := self.engine.sockets.get(sid)) is not None:
             await socket.close(wait=False, abort=True, reason=self.engine.reason.SERVER_DISCONNECT)
-        elif (ws := self.open.get(sid)) is not None:
-            self._call_later(_ABORT_AFTER_S, ws.abort)
-        await socket.queue.put(None)
+            await socket.queue.put(None)  # releases the poll
+
+    # ------------------------------------------------------------ polling
 
     async def _translate(self, request: web.Request) -> dict[str, Any]:
         """Return the library's view of the request, its posted frames checked."""
@@ -128,9 +246,55 @@ class Sockets:
                 check_engine_frame(frame)
         except (FrameError, UnicodeDecodeError) as error:
             sid = request.query.get("sid", "")
-            await self.violated(sid, str(error))
+            await self._listener.violated(sid, str(error))
             await self.cut(sid)
             raise web.HTTPBadRequest(text="Malformed frame") from None
         environ["wsgi.input"] = _Body(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         return environ
+
+
+class _Handshake:
+    """What the library calls to make a WebSocket of a request."""
+
+    def __init__(self, sockets: Sockets, socket: Any) -> None:
+        self._sockets = sockets
+        self._socket = socket
+
+    async def __call__(self, environ: dict[str, Any]) -> web.StreamResponse:
+        request: web.Request = environ["aiohttp.request"]
+        key = request.headers.get("Sec-WebSocket-Key", "")
+        try:
+            valid = len(base64.b64decode(key, validate=True)) == 16
+        except binascii.Error:
+            valid = False
+        if not valid or request.headers.get("Sec-WebSocket-Version") != "13":
+            if not self._socket.connected:
+                await self._sockets.forget(self._socket)
+            raise web.HTTPBadRequest(text="Bad WebSocket handshake")
+        response = _Switched(key)
+        await response.prepare(request)
+        self._sockets.adopt(self._socket, request)
+        return response
+
+
+class _Direct:
+    """Stands where the library has a socket's queue; what is put goes out at once."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def put(self, packet: Any) -> None:
+        self.put_nowait(packet)
+
+    def put_nowait(self, packet: Any) -> None:
+        if packet is None:
+            self._peer.close()
+        else:
+            self._peer.send(packet.encode())
+
+    def empty(self) -> bool:
+        return True
+
+    async def join(self) -> None:
+        return

@@ -5,8 +5,9 @@ Not here: storing. A room only decides what its members see next; see ``docs/top
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from chatops.access.identity import Person
 from chatops.protocol.base import utc_now
@@ -19,10 +20,11 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A person in the room, since when."""
+    """A person in the room, since when, behind how many connections."""
 
     person: Person
     since: datetime
+    connections: int = 1
 
 
 @dataclass(slots=True)
@@ -33,7 +35,8 @@ class Room:
         lock: Held while the log is shown and while somebody enters, so nothing falls between
             the history a member gets and the first live event.
         cursor: Number of the last entry shown here; ``UNKNOWN`` until the store has been asked.
-        members: Who is behind each connection.
+        members: Id of the person behind each connection.
+        present: The people by their id, in the order of their coming.
         users: Calls that hold the room at this moment; it goes when it has neither these
             nor members.
         presence_due: Whether the members' list is about to be sent.
@@ -42,25 +45,39 @@ class Room:
     session_id: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     cursor: int = UNKNOWN
-    members: dict[str, Presence] = field(default_factory=dict)
+    members: dict[str, str] = field(default_factory=dict)
+    present: dict[str, Presence] = field(default_factory=dict)
     users: int = 0
     presence_due: bool = False
 
-    def people(self) -> list[Presence]:
-        """Return the members, each person once, the longest present first."""
-        first: dict[str, Presence] = {}
-        for one in self.members.values():
-            seen = first.get(one.person.id)
-            if seen is None or one.since < seen.since:
-                first[one.person.id] = one
-        return sorted(first.values(), key=lambda one: (one.since, one.person.name))
+    def admit(self, connection_id: str, person: Person) -> None:
+        """Note that the person is behind the connection. A repeat may bring another name."""
+        before = self.members.get(connection_id)
+        if before is not None and before != person.id:
+            self.dismiss(connection_id)
+        known = self.present.get(person.id)
+        added = 0 if before == person.id else 1
+        self.members[connection_id] = person.id
+        self.present[person.id] = Presence(
+            person,
+            known.since if known else utc_now(),
+            (known.connections if known else 0) + added,
+        )
 
-    def people_with(self, person: Person) -> list[Presence]:
-        """Return the members and ``person``, who is about to be one."""
-        people = self.people()
-        if all(one.person.id != person.id for one in people):
-            people.append(Presence(person, utc_now()))
-        return people
+    def dismiss(self, connection_id: str) -> None:
+        """Forget the connection, and the person with their last one."""
+        person_id = self.members.pop(connection_id, None)
+        if person_id is None:
+            return
+        known = self.present[person_id]
+        if known.connections > 1:
+            self.present[person_id] = replace(known, connections=known.connections - 1)
+        else:
+            del self.present[person_id]
+
+    def people(self, limit: int) -> list[Presence]:
+        """Return the people who are here, each once, the longest present first."""
+        return list(islice(self.present.values(), limit))
 
     async def show_until(
         self, seq: int, store: SessionStore, emit: Callable[[Entry], Awaitable[None]]

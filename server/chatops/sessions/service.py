@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -35,6 +34,9 @@ _PRESENCE_DELAY_S = 0.05
 _PRESENCE_DELAY_PER_MEMBER_S = 0.001
 
 _TRIM_EVERY = 100
+
+MAX_MEMBERS_SHOWN = 100
+"""People in a list of members: to tell everybody about everybody grows with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ class Sessions:
         return await self._store.read_newest(session_id, limit)
 
     def people(self, session_id: str) -> list[Presence]:
-        """Return who is in the room on this node, the longest present first."""
+        """Return who is in the room on this node, the longest present first, 100 at most."""
         room = self._rooms.get(session_id)
-        return room.people() if room else []
+        return room.people(MAX_MEMBERS_SHOWN) if room else []
 
     def is_member(self, connection_id: str, session_id: str) -> bool:
         """Whether the connection is in the room."""
@@ -167,11 +169,16 @@ class Sessions:
             gap = after_seq is not None and (
                 after_seq > cursor or after_seq + 1 < session.first_seq
             )
-            snapshot = Snapshot(session, cursor, entries, more, gap, room.people_with(person))
-            if more:
-                await reply(snapshot)
-            else:
-                await self._enter(room, connection_id, person, partial(reply, snapshot))
+            if not more:
+                room.admit(connection_id, person)
+            people = room.people(MAX_MEMBERS_SHOWN)
+            try:
+                await reply(Snapshot(session, cursor, entries, more, gap, people))
+            except BaseException:
+                room.dismiss(connection_id)
+                raise
+            if not more:
+                await self._enter(room, connection_id)
 
     async def ensure_joined(self, session_id: str, connection_id: str, person: Person) -> None:
         """Join for live events only, unless the connection is in the room already."""
@@ -180,7 +187,8 @@ class Sessions:
         session = await self.open(session_id, person)
         async with self._held(session_id) as room, room.lock:
             await self._set_cursor(room, session)
-            await self._enter(room, connection_id, person)
+            room.admit(connection_id, person)
+            await self._enter(room, connection_id)
 
     async def leave(self, session_id: str, connection_id: str) -> None:
         """Take the connection out of the room. A repeat does nothing."""
@@ -192,7 +200,7 @@ class Sessions:
             del self._of_connection[connection_id]
         await self._channel.leave(connection_id, session_id)
         async with self._held(session_id) as room:
-            room.members.pop(connection_id, None)
+            room.dismiss(connection_id)
             self._announce_presence(room)
 
     async def drop(self, connection_id: str) -> None:
@@ -251,17 +259,7 @@ class Sessions:
             present = await self._store.get_session(session.id)
             room.cursor = (present or session).last_seq
 
-    async def _enter(
-        self,
-        room: Room,
-        connection_id: str,
-        person: Person,
-        reply: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        if reply is not None:
-            await reply()
-        known = room.members.get(connection_id)
-        room.members[connection_id] = Presence(person, known.since if known else utc_now())
+    async def _enter(self, room: Room, connection_id: str) -> None:
         self._of_connection.setdefault(connection_id, set()).add(room.session_id)
         await self._channel.enter(connection_id, room.session_id)
         self._announce_presence(room)
@@ -290,7 +288,9 @@ class Sessions:
         await asyncio.sleep(_PRESENCE_DELAY_S + len(room.members) * _PRESENCE_DELAY_PER_MEMBER_S)
         room.presence_due = False
         payload = events.Presence(
-            session_id=room.session_id, members=[member(one) for one in room.people()]
+            session_id=room.session_id,
+            members=[member(one) for one in room.people(MAX_MEMBERS_SHOWN)],
+            total=len(room.present),
         )
         await self._channel.emit(room.session_id, "presence", payload.to_wire())
 

@@ -13,7 +13,7 @@ import structlog
 
 from chatops.backtests.ports import WorkerLostError
 from chatops.backtests.work import Cancelled, Progress, Report, Task
-from chatops.errors import AppError, InternalError, LimitExceededError
+from chatops.errors import InternalError, LimitExceededError
 from chatops.tasks import Supervisor
 from chatops.workers import messages
 from chatops.workers.frames import Frame, FrameError, encode, read_async

@@ -1,0 +1,28 @@
+"""WebSocket frames of a server (RFC 6455, section 5.2): unmasked, whole, uncompressed."""
+
+import struct
+
+_TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return the text frame around UTF-8 text."""
+    return _head(_TEXT, len(payload)) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Return the answer to a ping with this payload, of 125 bytes at most."""
+    return _head(_PONG, len(payload)) + payload
+
+
+def close_frame(code: int) -> bytes:
+    """Return a close frame with a status code."""
+    return _head(_CLOSE, 2) + struct.pack("!H", code)
+
+
+def _head(kind: int, length: int) -> bytes:
+    if length < 126:
+        return bytes((kind, length))
+    if length < 65_536:
+        return struct.pack("!BBH", kind, 126, length)
+    return struct.pack("!BBQ", kind, 127, length)
