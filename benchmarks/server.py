@@ -176,9 +176,9 @@ def _acks(folder: Path, rounds: int, seconds: float) -> list[Row]:
         syncs.append(syncs_per_s(folder / f"syncs-{number}"))
         for sessions in (1, SENDERS):
             for name, arguments in programs.items():
-                where = folder / f"acks-{name.replace(' ', '-')}-{sessions}-{number}"
+                own = folder / f"acks-{name.replace(' ', '-')}-{sessions}-{number}"
                 loads.setdefault((name, sessions), []).append(
-                    acks(arguments, where, sessions, seconds)
+                    acks(arguments, own, sessions, seconds)
                 )
     rows = []
     for sessions in (SENDERS, 1):

@@ -390,10 +390,11 @@ export interface OpenPosition {
   value: number;
 }
 
-/** Who is in the room. */
+/** Who is in the room: the 100 longest present, and how many there are. */
 export interface Presence {
   sessionId: string;
   members: Member[];
+  total: number;
 }
 
 /** What the fingerprint is made of; equal provenance gives equal results. */

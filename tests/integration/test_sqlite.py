@@ -213,7 +213,7 @@ def send_until_killed(folder: Path, prefix: str, lines: int) -> list[tuple[str, 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_kill_9_loses_nothing_that_was_acked(tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 - chooses when to kill
+    rng = random.Random(seed)
     store = SqliteStore(tmp_path / "data")
     acked: list[tuple[str, int, str]] = []
     for turn in range(3):

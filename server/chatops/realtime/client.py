@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import socketio
 
-from chatops.errors import AppError
 from chatops.realtime.server import PATH
 
 Payload = dict[str, Any]
@@ -25,17 +24,19 @@ _INTERRUPTED = 130  # what a shell makes of a program that Ctrl-C ended
 _LATER = {"rate_limited", "shutting_down", "store_unavailable"}
 
 
-class UnreachableError(AppError):
+class RunError(Exception):
+    """The command has no result; the words are for the person at the shell."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{message} {hint}" if hint else message)
+
+
+class UnreachableError(RunError):
     """No server answers, or no longer."""
 
-    code = "unreachable"
-    retryable = True
 
-
-class RefusedError(AppError):
-    """The server does not take the command."""
-
-    code = "refused"
+class RefusedError(RunError):
+    """The server does not take the command; ``later`` says whether it may take it another time."""
 
     def __init__(self, error: Payload) -> None:
         super().__init__(str(error.get("message", "The server refused it.")), error.get("hint"))
@@ -64,7 +65,7 @@ async def run_command(url: str, session: str, text: str, name: str | None) -> in
     progress = _Progress()
     try:
         result = await _Errand(url, session, text, name, progress.show).done()
-    except AppError as error:
+    except RunError as error:
         progress.end()
         _say(str(error))
         return 1
