@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from chatops.backtests.job import Failure
-from chatops.backtests.ports import JobStore
+from chatops.backtests.ports import JobStore, Proof
 from chatops.errors import QueueFullError
 from tests.contracts.jobs import BEN, NOW, asker, job, run, submit
 
@@ -32,7 +32,8 @@ async def test_an_unknown_job_is_none_everywhere(jobs: JobStore) -> None:
 
 
 async def test_a_submitted_job_is_read_back_whole(jobs: JobStore) -> None:
-    made = replace(job("bt_1", asker("c1"), asker("c2", "other", BEN)), depends_on=("bt_a", "bt_b"))
+    named = replace(asker("c2", "other", BEN), strategy=("my_macd", 3))
+    made = replace(job("bt_1", asker("c1"), named), depends_on=("bt_a", "bt_b"), repeats="bt_0")
     assert await submit(jobs, made) == made
     assert await jobs.get("bt_1") == made
 
@@ -187,6 +188,15 @@ async def test_progress_belongs_to_the_running_attempt(jobs: JobStore) -> None:
     assert await jobs.get("bt_1") == moved
 
 
+async def test_a_queued_job_takes_only_the_phase_queued(jobs: JobStore) -> None:
+    await submit(jobs, job("bt_1"))
+    told = await jobs.progress("bt_1", 0, "queued", 0.0, "")
+    assert told is not None
+    assert (told.phase, told.fraction, told.version) == ("queued", 0.0, 2)
+    assert await jobs.progress("bt_1", 0, "loading", 0.1, "") is None
+    assert await jobs.progress("bt_1", 1, "queued", 0.0, "") is None
+
+
 async def test_a_requeued_job_waits_again_and_its_old_attempt_is_over(jobs: JobStore) -> None:
     await submit(jobs, job("bt_1"))
     assert await jobs.requeue("bt_1", 0) is None
@@ -224,6 +234,21 @@ async def test_finishing_stores_the_result_and_the_files_together(jobs: JobStore
     assert list(await jobs.file_names("bt_1")) == ["chart.png", "equity.csv", "trades.csv"]
     assert {name: await jobs.file("bt_1", name) for name in files} == files
     assert await jobs.file("bt_1", "other.csv") is None
+
+
+async def test_the_true_proof_of_a_result_takes_the_place_of_the_planned_one(
+    jobs: JobStore,
+) -> None:
+    await submit(jobs, job("bt_1", asker("c1"), fingerprint="planned"))
+    await jobs.start("bt_1", NOW)
+    proof = Proof("true", {"data": {"AAPL": "cd34"}})
+    done = await jobs.finish("bt_1", 1, "completed", NOW, summary={}, proof=proof)
+    assert done is not None
+    assert (done.fingerprint, done.provenance) == (proof.fingerprint, proof.provenance)
+    assert await jobs.get("bt_1") == done
+    again = job("bt_2", asker("c2"), fingerprint="planned")
+    assert (await submit(jobs, again)).id == "bt_2"
+    assert (await submit(jobs, job("bt_3", asker("c3"), fingerprint="true"))).id == "bt_1"
 
 
 async def test_a_dropped_result_leaves_no_files(jobs: JobStore) -> None:

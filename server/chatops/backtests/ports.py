@@ -95,8 +95,9 @@ class JobStore(Protocol):
         """End the job with its result and files, in one transaction.
 
         ``proof``, when given, takes the place of the fingerprint and provenance that the job was
-        submitted with. ``attempt`` None ends it whatever the attempt (cancelling a queued job). None is returned
-        when it has ended already or another attempt owns it: the caller's result is then dropped.
+        submitted with. ``attempt`` None ends it whatever the attempt (cancelling a queued job).
+        None is returned when it has ended already or another attempt owns it: the caller's result
+        is then dropped.
         """
         ...
 

@@ -48,13 +48,14 @@ async def start_comparison(
 
 
 def _asker(ctx: CommandContext, plan: Plan) -> Asker:
-    request = plan.request
-    named = isinstance(request, BacktestRequest)
+    strategy = None
+    if isinstance(plan.request, BacktestRequest):
+        strategy = plan.request.strategy_id, plan.request.strategy_version
     return Asker(
         command_id=ctx.command_id,
         session_id=ctx.session_id,
         person=ctx.person,
         command=ctx.command,
         asked_at=ctx.started_at,
-        strategy=(request.strategy_id, request.strategy_version) if named else None,
+        strategy=strategy,
     )

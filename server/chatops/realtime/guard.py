@@ -21,7 +21,7 @@ RESERVED = frozenset(
 """Events that the libraries raise themselves: from a client they would call our own handlers."""
 
 # Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
-_FRAME = re.compile(r"([0-3])(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?(.*)", re.ASCII | re.DOTALL)
+_FRAME = re.compile(r"([0-3])(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?(?![0-9])(.*)", re.ASCII | re.DOTALL)
 
 
 class FrameError(ValueError):

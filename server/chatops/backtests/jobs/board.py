@@ -39,6 +39,7 @@ class Board:
         self._slots = slots
         self._active: dict[str, Job] = {}
         self._running: set[str] = set()
+        self._last_turn: dict[str, int] = {}
         self._took_s: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     # ---------------------------------------------------------------- changing
@@ -79,6 +80,7 @@ class Board:
         order = self.order() if len(self._running) < self._slots else []
         for job in order[:1]:
             self._running.add(job.id)
+            self._take_turn(job.requested_by.id)
             return job
         return None
 
@@ -116,7 +118,8 @@ class Board:
     def order(self) -> list[Job]:
         """Return the waiting jobs that could start, in the order in which they will."""
         waiting = [job for job in self._active.values() if job.id not in self._running]
-        return fair_order([job for job in waiting if not self._members(job)], self._in_work())
+        ready = [job for job in waiting if not self._members(job)]
+        return fair_order(ready, self._in_work(), self._last_turn)
 
     def owed(self) -> set[str]:
         """Return the ids of the commands that wait for an active job."""
@@ -141,6 +144,13 @@ class Board:
         return None if job is None else self._stand(job, self.order())
 
     # ---------------------------------------------------------------- reckoning
+
+    def _take_turn(self, person_id: str) -> None:
+        """Remember who was served last, of those who still have jobs."""
+        here = {job.requested_by.id for job in self._active.values()}
+        newest = max(self._last_turn.values(), default=0) + 1
+        kept = {person: turn for person, turn in self._last_turn.items() if person in here}
+        self._last_turn = {**kept, person_id: newest}
 
     def _in_work(self) -> list[Job]:
         return [self._active[job_id] for job_id in self._running if job_id in self._active]

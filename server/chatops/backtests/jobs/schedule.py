@@ -8,19 +8,29 @@ from statistics import median
 from chatops.backtests.job import Job
 
 
-def fair_order(waiting: Sequence[Job], running: Sequence[Job]) -> list[Job]:
+def fair_order(
+    waiting: Sequence[Job], running: Sequence[Job], last_turn: Mapping[str, int] | None = None
+) -> list[Job]:
     """Return the waiting jobs in the order in which they will start.
 
     Round robin over people: a person's n-th job, counting those that run, comes before anybody's
-    (n+1)-th; among equals the older one is first. So one person's fifty jobs do not keep another's
-    only one waiting.
+    (n+1)-th; among equals whoever had their last turn longer ago is first, then the older job. So
+    one person's fifty jobs do not keep another's only one waiting.
+
+    Args:
+        waiting: The jobs to order.
+        running: The jobs that run.
+        last_turn: By person, a number that is higher the later their newest job was started.
     """
+    turns = last_turn or {}
     taken = Counter(job.requested_by.id for job in running)
-    ranked: list[tuple[int, float, str, Job]] = []
+    ranked: list[tuple[int, int, float, str, Job]] = []
     for job in sorted(waiting, key=lambda job: (job.created_at, job.id)):
-        taken[job.requested_by.id] += 1
-        ranked.append((taken[job.requested_by.id], job.created_at.timestamp(), job.id, job))
-    return [job for *_, job in sorted(ranked, key=lambda row: row[:3])]
+        person = job.requested_by.id
+        taken[person] += 1
+        age = job.created_at.timestamp()
+        ranked.append((taken[person], turns.get(person, 0), age, job.id, job))
+    return [job for *_, job in sorted(ranked, key=lambda row: row[:4])]
 
 
 def typical_s(durations_s: Sequence[float]) -> float | None:
