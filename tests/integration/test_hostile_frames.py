@@ -13,7 +13,6 @@ from tests.support.inprocess import leftovers, running_node
 from tests.support.raw import PATH, RawClient
 from tests.support.waiting import until
 
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

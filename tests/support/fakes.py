@@ -1,4 +1,4 @@
-"""Fakes at the ports of jobs: workers that a test drives, and rooms that remember what they hear."""
+"""Fakes at the ports of jobs: workers that a test drives, rooms that remember what they hear."""
 
 import asyncio
 import time
@@ -40,6 +40,7 @@ class FakeWorkers:
         self.slots = slots
         self.tasks: list[Started] = []
         self.counts = (0, 0)
+        self.deaf = False
         self._running: dict[str, Started] = {}
         self._news = asyncio.Condition()
 
@@ -58,11 +59,12 @@ class FakeWorkers:
             del self._running[task.job_id]
 
     def cancel(self, job_id: str) -> bool:
-        """Stop the task at once."""
+        """Stop the task at once, unless it is deaf."""
         started = self._running.get(job_id)
         if started is None or started.result.done():
             return False
-        started.fail(Cancelled())
+        if not self.deaf:
+            started.fail(Cancelled())
         return True
 
     def cache_counts(self) -> tuple[int, int]:

@@ -1,0 +1,254 @@
+"""One event to many members: in order, whole and once, on whatever way each is connected."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import socketio
+
+from chatops.bootstrap import Node
+from tests.support.inprocess import leftovers, running_node
+from tests.support.raw import PATH, RawClient
+from tests.support.waiting import until
+
+ROOM = "session:desk"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[tuple[Node, str]]:
+    async with running_node(tmp_path) as running:
+        yield running
+
+
+async def emit(node: Node, number: int, text: str = "") -> None:
+    await node.server.emit("message", {"number": number, "text": text}, room=ROOM)
+
+
+async def numbers(client: RawClient, count: int) -> list[int]:
+    return [(await client.event("message"))["number"] for _ in range(count)]
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536])
+async def test_a_frame_of_any_length_arrives_whole(server: tuple[Node, str], length: int) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        around = len('42["message",{"number":1,"text":""}]')
+        text = "x" * max(length - around, 0)
+        await emit(node, 1, text)
+        assert (await client.event("message"))["text"] == text
+
+
+async def test_text_of_every_plane_arrives_as_it_is(server: tuple[Node, str]) -> None:
+    node, url = server
+    text = "삼성전자 📈 \u2028 \x00 é \U0001f9d1\u200d\U0001f680"
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await emit(node, 1, text)
+        assert (await client.event("message"))["text"] == text
+
+
+async def test_events_of_one_turn_leave_in_one_write(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        (peer,) = node.server.sockets.peers.values()
+        writes: list[bytes] = []
+        plain = peer.transport.write
+        peer.transport = _Listening(peer.transport, writes)
+        for number in range(10):
+            await emit(node, number)
+        assert await numbers(client, 10) == list(range(10))
+        assert len(writes) == 1
+        assert plain is not None
+
+
+class _Listening:
+    """A transport that notes its writes."""
+
+    def __init__(self, transport: Any, writes: list[bytes]) -> None:
+        self._transport = transport
+        self._writes = writes
+
+    def write(self, data: bytes) -> None:
+        self._writes.append(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_acks_and_whispers_do_not_overtake_the_room(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        (connection,) = node.server.connections().values()
+        for number in range(0, 30, 3):
+            await emit(node, number)
+            await node.server.whisper(connection.id, "message", {"number": number + 1})
+            await emit(node, number + 2)
+        assert await numbers(client, 30) == list(range(30))
+
+
+async def test_who_enters_hears_nothing_from_before_and_who_left_nothing_after(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    async with RawClient(url) as stays, RawClient(url) as goes:
+        await stays.ask(1, "joinSession", "desk")
+        await goes.ask(1, "joinSession", "desk")
+        leaving = next(c for c in node.server.connections().values() if not c.serving and c.person)
+        await emit(node, 1)
+        await node.server.leave_room(leaving.id, ROOM)
+        await emit(node, 2)
+        await node.server.enter_room(leaving.id, ROOM)
+        await emit(node, 3)
+        heard = [await numbers(client, 2) for client in (stays, goes)]
+        assert sorted(heard) == [[1, 2], [1, 3]]
+
+
+async def test_polling_upgrading_and_websocket_members_see_one_order(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    count = 300
+    heard: dict[str, list[int]] = {"polling": [], "upgrading": [], "websocket": []}
+    ways = {
+        "polling": ["polling"],
+        "upgrading": ["polling", "websocket"],
+        "websocket": ["websocket"],
+    }
+    clients = []
+
+    async def talk() -> None:
+        for number in range(count):
+            await emit(node, number)
+            await asyncio.sleep(0.001)
+
+    talking = None
+    for way, transports in ways.items():
+        client = socketio.AsyncClient(reconnection=False)
+        client.on("message", lambda m, way=way: heard[way].append(m["number"]))
+        await client.connect(url, socketio_path="/ws/chatops", transports=transports)
+        await client.call("joinSession", "desk")
+        clients.append(client)
+        if talking is None:
+            talking = asyncio.get_running_loop().create_task(talk())
+    assert talking is not None
+    await talking
+    await until(
+        lambda: all(seen and seen[-1] == count - 1 for seen in heard.values()), 20, str(heard)
+    )
+    for seen in heard.values():
+        assert seen == list(range(seen[0], count))
+    assert len(heard["polling"]) == count
+    for client in clients:
+        await client.disconnect()
+
+
+async def test_a_member_that_upgrades_in_a_burst_misses_nothing(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{url}{PATH}?EIO=4&transport=polling") as response:
+            sid = json.loads((await response.text())[1:])["sid"]
+        polling = f"{url}{PATH}?EIO=4&transport=polling&sid={sid}"
+        heard: list[int] = []
+
+        def take(text: str) -> None:
+            for packet in text.split("\x1e"):
+                if packet.startswith('42["message"'):
+                    heard.append(json.loads(packet[2:])[1]["number"])
+
+        async def poll() -> None:
+            async with http.get(polling) as response:
+                take(await response.text())
+
+        await http.post(polling, data='40\x1e421["joinSession","desk"]')
+        await poll()
+        await poll()
+        await emit(node, 0)
+        ws = await http.ws_connect(f"{url}{PATH}?EIO=4&transport=websocket&sid={sid}")
+        parked = asyncio.get_running_loop().create_task(poll())
+        await emit(node, 1)
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        await emit(node, 2)
+        await parked
+        await emit(node, 3)
+        await ws.send_str("5")
+        await emit(node, 4)
+        while heard[-1:] != [4]:
+            take(await ws.receive_str(timeout=5))
+        assert heard == [0, 1, 2, 3, 4]
+        await ws.close()
+
+
+async def test_members_that_stop_reading_are_cut_and_the_others_get_everything(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    readers = [RawClient(url) for _ in range(20)]
+    deaf = [RawClient(url) for _ in range(3)]
+    for client in (*readers, *deaf):
+        await client.__aenter__()
+        await client.ask(1, "joinSession", "desk")
+    for client in deaf:  # they hold their sockets open and take nothing from them
+        client.ws._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+    count, text = 400, "x" * 20_000
+    reading = [asyncio.get_running_loop().create_task(numbers(c, count)) for c in readers]
+    for number in range(count):
+        await emit(node, number, text)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*reading) == [list(range(count))] * len(readers)
+    await until(lambda: node.server.sockets.slow_cut == len(deaf), 10, "the deaf are cut")
+    await until(lambda: node.server.connected == len(readers), 10, "and forgotten")
+    for client in (*readers, *deaf):
+        await client._http.close()
+    await until(lambda: not any(leftovers(node).values()), 10, "nothing is left")
+
+
+async def test_who_answers_pings_but_takes_nothing_is_cut_too(tmp_path: Path) -> None:
+    async with running_node(tmp_path) as (node, url):
+        node.server.sockets._stall_s = 1.0
+        async with RawClient(url) as client:
+            await client.ask(1, "joinSession", "desk")
+            transport = client.ws._response.connection.transport  # type: ignore[union-attr]
+            transport.pause_reading()
+            # More than the sockets' buffers take, less than the limit on waiting bytes.
+            (peer,) = node.server.sockets.peers.values()
+            while peer.transport.get_write_buffer_size() < 100_000:
+                await emit(node, 0, "x" * 50_000)
+                await asyncio.sleep(0)
+            for _ in range(100):
+                if node.server.sockets.slow_cut:
+                    break
+                await client.ws.send_str("3")
+                await asyncio.sleep(0.1)
+            assert node.server.sockets.slow_cut == 1
+
+
+async def test_a_member_whose_socket_dies_in_a_broadcast_hurts_nobody(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    clients = [RawClient(url) for _ in range(10)]
+    for client in clients:
+        await client.__aenter__()
+        await client.ask(1, "joinSession", "desk")
+    *staying, dying, leaving = clients
+    reading = [asyncio.get_running_loop().create_task(numbers(c, 200)) for c in staying]
+    for number in range(200):
+        await emit(node, number)
+        if number == 50:
+            dying.ws._response.connection.transport.abort()  # type: ignore[union-attr]
+        if number == 100:
+            await leaving.ws.close()
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*reading) == [list(range(200))] * len(staying)
+    for client in clients:
+        await client._http.close()
+    await until(lambda: not any(leftovers(node).values()), 10, "nothing is left")
