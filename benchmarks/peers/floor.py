@@ -4,6 +4,8 @@ Python makes the WebSocket handshakes and the frames; what is measured is the lo
 in ``floor.c``. Without a C compiler the loop is one of ``os.write()``, which costs a little more.
 """
 
+from __future__ import annotations
+
 import asyncio
 import ctypes
 import json
@@ -23,7 +25,7 @@ from aiohttp import web
 
 from benchmarks.peers.control import payload, room_name
 
-Loop = Callable[[array[int], array[int], bytes, int, int, int], None]
+Loop = Callable[["array[int]", "array[int]", bytes, int, int, int], None]
 
 
 def c_loop(compiler: str) -> Loop:

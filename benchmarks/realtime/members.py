@@ -5,6 +5,8 @@ JSON line. What it checks of every event: its number follows the last one of thi
 its bytes run into a CRC that must be equal for all members of a room at the end.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import sys

@@ -3,6 +3,8 @@
 Text is Markdown with the figures in a code block, so that it reads well in any chat client.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +44,8 @@ _HEADLINE = (
 )
 METRICS = tuple(name for name, _ in _HEADLINE)
 
+_FIGURE = re.compile(r"–?|-?[\d,.]+( ?(%|s|KiB|× \w+))?")
+
 
 def figure(name: str, value: float | int | None) -> str:
     """Return a metric as people write it; an undefined one is a dash."""
@@ -55,16 +59,31 @@ def figure(name: str, value: float | int | None) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as an aligned text table in a code block; the first column to the left."""
+    """Return rows as an aligned text table in a code block.
+
+    The first row is the heading. Columns of figures stand to the right, all else to the left.
+    """
     if not rows:
         return ""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(_width, column)) for column in columns]
+    right = [all(_FIGURE.fullmatch(cell) for cell in column[1:]) for column in columns]
     lines = []
     for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        cells = []
+        for cell, width, is_figure in zip(row, widths, right, strict=True):
+            space = " " * (width - _width(cell))
+            cells.append(space + cell if is_figure else cell + space)
         lines.append("  ".join(cells).rstrip())
     return "```\n" + "\n".join(lines) + "\n```"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal the text takes: two for each Korean letter."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def run_text(job: Job, title: str) -> str:
@@ -115,10 +134,10 @@ def answer(job: Job, asker: Asker) -> CommandResult:
         text = f"{message} {hint}" if hint else message
         return CommandResult(text, {"backtestId": job.id, "error": error}, success=False)
     text = job_text(job, asker)
-    if repeated := job.summary.get("rerunOf"):
-        text = f"{verdict_text(repeated)}\n\n{text}"
     if asker.joined != "created":
         text = f"{shared_word(job, asker)}\n\n{text}"
+    elif repeated := job.summary.get("rerunOf"):
+        text = f"{verdict_text(repeated)}\n\n{text}"
     return CommandResult(text, result_data(job, asker))
 
 
@@ -139,6 +158,8 @@ def title_for(job: Job, asker: Asker) -> str:
 def result_data(job: Job, asker: Asker | None = None) -> dict[str, Any]:
     """Return the ``data`` of a completed job's result, for the asker if there is one."""
     summary = dict(job.summary or {})
+    if asker is not None and asker.joined != "created":
+        summary.pop("rerunOf", None)  # who only joined has repeated nothing
     if asker is not None and asker.strategy is not None and "strategy" in summary:
         name, version = asker.strategy
         summary["strategy"] = {**summary["strategy"], "id": name, "version": version}
@@ -183,8 +204,8 @@ def shared_word(job: Job, asker: Asker) -> str:
     """Say that the asker got the result of an identical run."""
     who = "you" if asker.person.id == job.requested_by.id else job.requested_by.name
     asked = title_for(job, asker)
-    also = "" if asked == job.title else f", as {job.title}"
+    name = "" if asked == job.title else f" ({job.title})"
     if asker.joined == "joined":
-        return f"The same run was under way for {who}{also}; this is its result."
+        return f"The same run{name} was under way for {who}; this is its result."
     when = f"{job.created_at:%Y-%m-%d %H:%M} UTC"
-    return f"This is the result of {job.id}, an identical run for {who}{also} on {when}."
+    return f"This is the result of {job.id}{name}, an identical run for {who} on {when}."

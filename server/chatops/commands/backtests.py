@@ -47,8 +47,8 @@ class RunRange(Parameters):
     )
 
 
-class RunBacktest(RunRange):
-    """One run."""
+class RunWhat(Parameters):
+    """What to run; the base of what is given by position, so that it comes first in help."""
 
     strategy: str = Field(
         description="Preset or saved strategy",
@@ -59,6 +59,11 @@ class RunBacktest(RunRange):
         description="Symbols; several share the money equally",
         validation_alias=AliasChoices("symbols", "symbol"),
     )
+
+
+class RunBacktest(RunRange, RunWhat):
+    """One run."""
+
     params: dict[str, str] = Field(
         default_factory=dict, description="Parameters of the strategy", json_schema_extra=OPEN
     )

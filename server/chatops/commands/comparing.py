@@ -12,12 +12,12 @@ from chatops.commands.running import start_comparison
 from chatops.commands.toolbox import Toolbox
 from chatops.commands.values import Values
 from chatops.dispatch.result import Deferred
-from chatops.dispatch.spec import NAMED_ONLY, CommandContext, CommandSpec
+from chatops.dispatch.spec import NAMED_ONLY, CommandContext, CommandSpec, Parameters
 from chatops.errors import NotFoundError
 
 
-class CompareStrategies(RunRange):
-    """Strategies, symbols and earlier runs to compare."""
+class CompareWhat(Parameters):
+    """Strategies, symbols and earlier runs to compare; first in help, as it is a base."""
 
     strategies: tuple[str, ...] = Field(
         min_length=1,
@@ -32,6 +32,11 @@ class CompareStrategies(RunRange):
         validation_alias=AliasChoices("symbols", "symbol"),
         json_schema_extra=NAMED_ONLY,
     )
+
+
+class CompareStrategies(RunRange, CompareWhat):
+    """A comparison."""
+
     paths: int = Field(
         1000, ge=100, le=20_000, description="Monte Carlo paths", json_schema_extra=NAMED_ONLY
     )
@@ -56,7 +61,7 @@ class Comparing:
             CommandSpec(
                 name="compare_strategies",
                 family="Backtests",
-                summary="Compare 2 to 5 runs: figures, correlation, Monte Carlo, regimes",
+                summary="Compare 2 to 5 runs, their risk and their ranks",
                 parameters=CompareStrategies,
                 run=self.compare,
                 check=self.plan,

@@ -42,7 +42,8 @@ class Server:
     async def status(self, _ctx: CommandContext, _given: Nothing) -> CommandResult:
         """Show the server's facts."""
         facts = self._tools.server_facts()
-        return CommandResult(table([[name, str(value)] for name, value in facts.items()]), facts)
+        rows = [[name, str(value)] for name, value in facts.items()]
+        return CommandResult(table([["fact", "now"], *rows]), facts)
 
     async def cache_status(self, _ctx: CommandContext, _given: Nothing) -> CommandResult:
         """Show data sets, their sizes and the hit rate of the workers' caches."""

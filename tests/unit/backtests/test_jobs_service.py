@@ -28,12 +28,13 @@ class Service:
     """The service and everything around it."""
 
     def __init__(self, store: SqliteStore, slots: int, queue_limit: int) -> None:
-        self.store: Any = Shaky(store.jobs)
+        shaky: Any = Shaky(store.jobs)  # mypy cannot know what it passes on
+        self.store = shaky
         self.workers = FakeWorkers(slots)
         self.rooms = FakeRooms()
         self.supervisor = Supervisor()
         self.jobs = Jobs(
-            self.store,
+            shaky,
             self.workers,
             self.rooms,
             self.supervisor,
