@@ -331,3 +331,13 @@ async def test_an_expired_id_that_is_created_again_begins_anew(sessions: Session
     assert (again.epoch, again.first_seq, again.last_seq) == ("e2", 1, 0)
     first = await sessions.append("room", said("text", key="k1"))
     assert (first.entry.seq, first.duplicate) == (1, False)
+
+
+async def test_an_entry_is_found_by_its_authors_key_in_its_session(sessions: SessionStore) -> None:
+    await fill(sessions, 3)
+    found = await sessions.find("room", ANN.id, "k2")
+    assert found is not None
+    assert found.seq == 2
+    assert await sessions.find("room", BEN.id, "k2") is None
+    assert await sessions.find("room", ANN.id, "k9") is None
+    assert await sessions.find("elsewhere", ANN.id, "k2") is None

@@ -10,7 +10,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "client_examples" / "python"))  # examples are files, not a package
 
-from room import Room  # noqa: E402  # found only by the line above
+from room import Room  # type: ignore[import-not-found]  # noqa: E402 - found by the line above
 
 Seen = list[tuple[int, str]]
 

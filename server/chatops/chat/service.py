@@ -136,6 +136,9 @@ class Chat:
             command=call.text,
             started_at=utc_now(),
         )
+        if key and (first := await self._sessions.find(session_id, author, key)):
+            # A retry must not be refused because the first one did what it was to do.
+            return Posted(first.payload, first.command_id)
         await self._dispatcher.check(ctx, call)
         if call.spec.private:
             self._supervisor.start(self._answer(ctx, call, whisper), f"command {ctx.command_id}")

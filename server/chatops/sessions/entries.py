@@ -19,6 +19,11 @@ def author_of(person: Person) -> events.Author:
     return events.Author(id=person.id, name=person.name)
 
 
+def client_key(key: str) -> str:
+    """Return the key under which a client's key is stored; none is that of a result."""
+    return f"client:{key}"
+
+
 def user_message(
     session_id: str,
     author: Person,
@@ -44,8 +49,7 @@ def user_message(
         payload["metadata"] = kept
     if key:
         payload["clientMessageId"] = key
-    # Prefixed, so that no client can take the key of a result.
-    stored = f"client:{key}" if key else None
+    stored = client_key(key) if key else None
     return NewEntry("message", author, payload, key=stored, command_id=command_id)
 
 

@@ -45,6 +45,10 @@ class SessionStore(Protocol):
         """Return the newest ``limit`` entries, oldest first."""
         ...
 
+    async def find(self, session_id: str, author_id: str, key: str) -> Entry | None:
+        """Return the entry that was stored under this key of the author, or None."""
+        ...
+
     async def open_commands(self) -> Sequence[Entry]:
         """Return every message that asks for a command and has no result yet, oldest first."""
         ...

@@ -20,7 +20,7 @@ from chatops.access.permissions import Action, Target, authorize
 from chatops.errors import NotFoundError
 from chatops.protocol import events
 from chatops.protocol.base import MAX_ENTRIES, utc_now
-from chatops.sessions.entries import notice
+from chatops.sessions.entries import client_key, notice
 from chatops.sessions.model import Appended, Entry, NewEntry, Session
 from chatops.sessions.ports import RoomChannel, SessionStore
 from chatops.sessions.room import UNKNOWN, Presence, Room
@@ -115,6 +115,10 @@ class Sessions:
     def counts(self) -> tuple[int, int]:
         """Return how many rooms and how many memberships this node holds."""
         return len(self._rooms), sum(len(s) for s in self._of_connection.values())
+
+    async def find(self, session_id: str, author: Person, key: str) -> Entry | None:
+        """Return what the author stored under this key of a client, or None."""
+        return await self._store.find(session_id, author.id, client_key(key))
 
     async def open_commands(self) -> Sequence[Entry]:
         """Return the messages that ask for a command and have no result, oldest first."""

@@ -102,6 +102,13 @@ class SqliteSessionStore:
         )
         return newest[::-1]
 
+    async def find(self, session_id: str, author_id: str, key: str) -> Entry | None:
+        """Return the entry that was stored under this key of the author, or None."""
+        found = await self._database.read(
+            lambda connection: _keyed(connection, session_id, author_id, key)
+        )
+        return found[0] if found else None
+
     async def open_commands(self) -> Sequence[Entry]:
         """Return every message that asks for a command and has no result yet, oldest first."""
         return await self._database.read(lambda connection: _entries(connection, _OPEN_COMMANDS))
@@ -166,14 +173,20 @@ def _append(
 
 
 def _stored_before(connection: sqlite3.Connection, session_id: str, new: NewEntry) -> Appended:
-    first = _entries(
-        connection,
-        f"{_ENTRY} WHERE session_id = ? AND author_id = ? AND key = ?",
-        (session_id, new.author.id, new.key),
-    )
+    first = [] if new.key is None else _keyed(connection, session_id, new.author.id, new.key)
     if not first:
         raise NotFoundError("There is no such session.", "Join the session first, then try again.")
     return Appended(first[0], duplicate=True)
+
+
+def _keyed(
+    connection: sqlite3.Connection, session_id: str, author_id: str, key: str
+) -> list[Entry]:
+    return _entries(
+        connection,
+        f"{_ENTRY} WHERE session_id = ? AND author_id = ? AND key = ?",
+        (session_id, author_id, key),
+    )
 
 
 def _session(connection: sqlite3.Connection, session_id: str) -> Session | None:
