@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ async def test_nothing_is_lost_or_doubled_through_reconnects(tmp_path: Path, see
 async def test_nothing_is_lost_or_doubled_through_1000_reconnects(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
     await play(tmp_path, seed, reconnects=1000, server_deaths=12)
+
+
+def has_seen(member: PythonMember | NodeMember, count: int) -> bool:
+    return len(member.seen) >= count
 
 
 async def play(folder: Path, seed: int, *, reconnects: int, server_deaths: int) -> None:
@@ -58,7 +63,7 @@ async def play(folder: Path, seed: int, *, reconnects: int, server_deaths: int) 
             )
             log = await stored_log(server.url, "desk")
             for member in members:
-                await until(lambda m=member: len(m.seen) >= len(log), 30, "all has been seen")
+                await until(partial(has_seen, member, len(log)), 30, "all has been seen")
         check_numbers(log)
         expected = [(entry["seq"], entry["content"]) for entry in log]
         assert sorted(text for _, text in expected) == sorted(sent)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,7 @@ async def kill_in_the_middle(folder: Path, *, rounds: int) -> None:
             senders = [Sender(index) for index in range(SENDERS)]
             await asyncio.gather(*(sender.connect(server.url) for sender in senders))
             sending = [asyncio.ensure_future(sender.send_until_cut()) for sender in senders]
-            await until(
-                lambda s=senders: sum(len(one.acked) for one in s) > 3 * SENDERS,
-                30,
-                "every sender is busy",
-            )
+            await until(partial(busy, senders), 30, "every sender is busy")
             await server.kill()
             await asyncio.wait(sending)
             for sender in senders:
@@ -98,6 +95,10 @@ async def kill_in_the_middle(folder: Path, *, rounds: int) -> None:
     assert acked.items() <= stored.items()
     assert Counter(results) == Counter(commands)  # each command has one result, and only one
     assert "Traceback" not in server.log()
+
+
+def busy(senders: list[Sender]) -> bool:
+    return sum(len(sender.acked) for sender in senders) > 3 * SENDERS
 
 
 async def start_jobs(server: ServerProcess, round_number: int) -> set[str]:

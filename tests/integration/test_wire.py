@@ -444,3 +444,20 @@ async def test_who_is_too_fast_is_told_when_to_come_back_and_others_are_not_slow
 async def _flood(client: RawClient, body: str, count: int) -> None:
     for number in range(count):
         await client.send(f"42{number}{body}")
+
+
+async def test_a_long_log_comes_in_pages_that_any_client_takes(
+    server: tuple[Node, str], session: str
+) -> None:
+    async with named(server[1], "Kim") as kim:
+        for number in range(120):
+            await say(kim, session, f"{number} " + "한" * 4_900)
+    async with named(server[1], "Lee") as lee:
+        newest = await lee.ask(1, "joinSession", {"sessionId": session, "limit": 500})
+        assert 10 < len(newest["entries"]) < 120
+        assert newest["entries"][-1]["seq"] == 120
+        assert not newest["more"]
+        page = await lee.ask(2, "joinSession", {"sessionId": session, "afterSeq": 0})
+        assert page["more"]
+        assert len(json.dumps(page, ensure_ascii=False)) < 300 * 1024
+    check_numbers(await stored_log(server[1], session))

@@ -1,6 +1,7 @@
 """A person at a socket who gives commands and waits for their results."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,7 +76,7 @@ class Caller:
         ack = await self.ask("sendMessage", sessionId=self.session, content=text)
         return await self.result_of(ack["commandId"])
 
-    async def execute(self, command: str, **parameters: Any) -> Payload:
+    async def execute(self, command: str, /, **parameters: Any) -> Payload:
         """Give a command as a program does; return its result."""
         given = {"sessionId": self.session, "command": command, "parameters": parameters}
         return await self.result_of((await self.ask("executeCommand", **given))["commandId"])
@@ -95,10 +96,14 @@ class Caller:
 
     async def result_of(self, command_id: str) -> Payload:
         """Wait for the one result of a command."""
+        return await self.hears("commandResult", lambda one: one["commandId"] == command_id)
+
+    async def hears(self, event: str, matches: Callable[[Payload], bool]) -> Payload:
+        """Wait for an event that matches; return its payload."""
         async with asyncio.timeout(60):
             while True:
-                for event, payload in self.heard:
-                    if event == "commandResult" and payload["commandId"] == command_id:
+                for payload in self.all(event):
+                    if matches(payload):
                         return payload
                 self._news.clear()
                 await self._news.wait()

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field
 
 from chatops.backtests.answers import METRICS, figure, job_text, result_data, table
 from chatops.backtests.job import Job
+from chatops.backtests.market.catalogue import DataSet
 from chatops.backtests.planning import Plan, Wish, span
 from chatops.backtests.ports import JobFilter
 from chatops.backtests.requests import BacktestRequest, ComparisonRequest
@@ -173,6 +174,7 @@ class Backtests:
                 summary="List the symbols there are prices of",
                 parameters=FindSymbols,
                 run=self.symbols,
+                check=self.matching,
                 example="/symbols",
             ),
         ]
@@ -259,15 +261,21 @@ class Backtests:
             )
         return await start(self._tools.jobs, ctx, whole, fresh=True, repeats=job.id)
 
-    async def symbols(self, _ctx: CommandContext, given: FindSymbols) -> CommandResult:
-        """List data sets."""
+    async def matching(self, _ctx: CommandContext, given: FindSymbols) -> list[DataSet]:
+        """Return the usable data sets that are meant."""
         sets = await asyncio.to_thread(self._tools.catalogue.data_sets)
         wanted = given.filter.upper()
         usable = [one for one in sets if wanted in one.symbol and one.problem is None]
         if not usable:
             raise NotFoundError(
-                f'There are no prices of a symbol with "{wanted}" in it.', "Type /symbols for all."
+                f'There are no prices of a symbol with "{wanted[:64]}" in it.',
+                "Type /symbols for all.",
             )
+        return usable
+
+    async def symbols(self, ctx: CommandContext, given: FindSymbols) -> CommandResult:
+        """List data sets."""
+        usable = await self.matching(ctx, given)
         rows = [["symbol", "bars", "from", "to", "source"]]
         data = []
         for one in usable:

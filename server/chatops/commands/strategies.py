@@ -92,9 +92,11 @@ class Strategies:
                     "A new strategy needs a rule to build on.",
                     f"Use one of {', '.join(STRATEGY_TYPES)}.",
                 )
-            return self._book.draft(
+            drafted = self._book.draft(
                 ctx.person, given.name, given.type, given.params, given.description or ""
             )
+            await self._book.check_free(drafted.id)
+            return drafted
         if given.type is not None:
             raise BadParameterError(
                 "The rule of a strategy cannot be changed.",

@@ -16,6 +16,12 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ENTRIES = 500
 """Entries of the log in one ack."""
 
+MAX_PAGE = 256 * 1024
+"""Characters of entries in one ack, so that it is far from what clients refuse to receive.
+
+A single entry that is longer is sent all the same.
+"""
+
 
 def utc_now() -> datetime:
     """Return the present time, aware, in UTC."""

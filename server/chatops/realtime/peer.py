@@ -123,11 +123,13 @@ class Peer(asyncio.Protocol):
         """Hand whole frames to the transport; cut the peer if more waits than may."""
         if self.closing:
             return
-        self.transport.write(frames)
-        self.written += len(frames)
+        # Before, not after: one long frame is no sign of a client that does not read.
         if self.transport.get_write_buffer_size() > self._limit:
             self._owner.choked(self)
             self.abort()
+            return
+        self.transport.write(frames)
+        self.written += len(frames)
 
     def send(self, text: str) -> None:
         """Send one text frame."""

@@ -1,6 +1,6 @@
 """A session and the entries of its log, as the domain sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ class Entry:
         author_id: Who did it.
         payload: The wire payload, ``seq`` included.
         command_id: The command that a message asks for, or that a result answers.
+        length: Characters of the payload as JSON, or 0 for an entry that was not read but written.
     """
 
     session_id: str
@@ -70,6 +71,7 @@ class Entry:
     author_id: str
     payload: dict[str, Any]
     command_id: str | None = None
+    length: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
 from chatops.errors import NotFoundError
 from chatops.protocol import events
-from chatops.protocol.base import MAX_ENTRIES, utc_now
+from chatops.protocol.base import MAX_ENTRIES, MAX_PAGE, utc_now
 from chatops.sessions.entries import client_key, notice
 from chatops.sessions.model import Appended, Entry, NewEntry, Session
 from chatops.sessions.ports import RoomChannel, SessionStore
@@ -256,7 +257,10 @@ class Sessions:
         else:
             found = await self._store.read(session_id, after_seq, limit or MAX_ENTRIES)
         # Entries after the cursor are stored but not shown yet: they will come as live events.
-        return [entry for entry in found if entry.seq <= cursor]
+        shown = [entry for entry in found if entry.seq <= cursor]
+        if after_seq is None:
+            return _page(shown[::-1])[::-1]
+        return _page(shown)
 
     async def _set_cursor(self, room: Room, session: Session) -> None:
         if room.cursor == UNKNOWN:
@@ -309,6 +313,13 @@ class Sessions:
             room.users -= 1
             if not room.users and not room.members:
                 self._rooms.pop(session_id, None)
+
+
+def _page(entries: Sequence[Entry]) -> list[Entry]:
+    """Return as many of the first entries as go into one ack, and one at least."""
+    lengths = accumulate(entry.length for entry in entries)
+    fitting = sum(1 for length in lengths if length <= MAX_PAGE)
+    return list(entries[: max(fitting, 1)])
 
 
 def member(present: Presence) -> events.Member:

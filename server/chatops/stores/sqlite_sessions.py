@@ -215,6 +215,7 @@ def _entries(
             author_id=row["author_id"],
             payload={**from_json(row["payload"]), "seq": row["seq"]},
             command_id=row["command_id"],
+            length=len(row["payload"]),
         )
         for row in connection.execute(query, arguments)
     ]

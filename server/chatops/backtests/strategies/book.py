@@ -58,10 +58,16 @@ class StrategyBook:
             BadParameterError: The name is taken.
         """
         if not await self._store.put_strategy(strategy, replaces=0):
-            raise BadParameterError(
-                f'There is a strategy "{strategy.id}" already.',
-                f"Take another name, or type /strategy edit {strategy.id}.",
-            )
+            raise _taken(strategy.id)
+
+    async def check_free(self, strategy_id: str) -> None:
+        """Refuse a name that a saved strategy has now.
+
+        Raises:
+            BadParameterError: The name is taken.
+        """
+        if await self._store.get_strategy(strategy_id) is not None:
+            raise _taken(strategy_id)
 
     def draft(
         self,
@@ -154,6 +160,13 @@ def preset(name: str) -> SavedStrategy:
         version=1,
         description=kind.summary,
         changed_at=_EVER,
+    )
+
+
+def _taken(strategy_id: str) -> BadParameterError:
+    return BadParameterError(
+        f'There is a strategy "{strategy_id}" already.',
+        f"Take another name, or type /strategy edit {strategy_id}.",
     )
 
 
