@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import psutil
 
-LIBRARIES = ("chatops", "aiohttp", "python-socketio", "python-engineio", "pydantic")
+LIBRARIES = ("chatops", "aiohttp", "python-socketio", "python-engineio", "pydantic", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)

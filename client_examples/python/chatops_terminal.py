@@ -81,6 +81,7 @@ class Terminal:
             style=_STYLE,
         )
         self._redraw = prompt.app.invalidate
+        self._print(screen.banner(room.session_id, room.url))
         with patch_stdout(raw=True):
             while self._refused is None:
                 try:

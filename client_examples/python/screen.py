@@ -68,6 +68,15 @@ def body(text: str) -> RenderableType:
     return Group(*parts)
 
 
+def banner(session_id: str, url: str) -> RenderableType:
+    """The first line: where one is, and the keys to know."""
+    return Text.assemble(
+        ("chatops ", "bold cyan"),
+        (session_id, "bold"),
+        (f" · {url} · /help · Tab completes · Up recalls · Ctrl-D leaves", "dim"),
+    )
+
+
 def message(entry: Payload) -> RenderableType:
     """A message: when, who, what."""
     row = Table.grid(padding=(0, 1))

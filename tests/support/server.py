@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,8 +20,10 @@ class ServerProcess:
     server back on the same port and folder.
     """
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path, *, prefix: Sequence[str] = (), **environment: str) -> None:
+        """Make it; ``prefix`` is a command that ends by executing its arguments."""
         self.data_dir = data_dir
+        self._prefix = prefix
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
         self._environment = environment
@@ -31,6 +34,7 @@ class ServerProcess:
         port = self.url.rpartition(":")[2] or "0"
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *self._prefix,
                 sys.executable,
                 "-m",
                 "chatops",
