@@ -48,7 +48,12 @@ def c_loop(compiler: str) -> Loop:
     ]
 
     def loop(
-        sockets: array[int], room_of: array[int], frames: bytes, length: int, rooms: int, events: int
+        sockets: array[int],
+        room_of: array[int],
+        frames: bytes,
+        length: int,
+        rooms: int,
+        events: int,
     ) -> None:
         members = len(sockets)
         addresses = sockets.buffer_info()[0], room_of.buffer_info()[0]
@@ -103,7 +108,7 @@ class Floor:
         """Write ``events`` events to every member."""
         rooms = [room_name(number) for number in range(order["rooms"])]
         models = [
-            f'42{json.dumps([order["event"], payload(order, room, 0)], separators=(",", ":"))}'
+            f"42{json.dumps([order['event'], payload(order, room, 0)], separators=(',', ':'))}"
             for room in rooms
         ]
         frames = b"".join(

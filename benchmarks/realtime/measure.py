@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from benchmarks.realtime.programs import Peer, ProgramError, loading, running
+from benchmarks.realtime.load import loading
+from benchmarks.realtime.programs import Peer, ProgramError, running
 from benchmarks.realtime.scenarios import Figures, Scenario
 
 
@@ -71,8 +72,8 @@ async def _once(
                 versions[peer.name] = (await server.order("about"))["about"]
             async with loading(server) as load:
                 found = await scenario.run(server, load)
-                await load.order("close")
-    except (ProgramError, OSError) as error:
+                await load.close()
+    except (ProgramError, OSError, ValueError) as error:
         outcome.failed[peer.name] = str(error)
         say(f"{scenario.name}, {peer.name}: FAILED: {error}")
         return

@@ -176,8 +176,8 @@ async def running(peer: Peer) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def loading(server: Server) -> AsyncIterator[Program]:
-    """Run the load against the server."""
+async def loader(server: Server) -> AsyncIterator[Program]:
+    """Run one process of the load against the server."""
     url = server.url.replace("http", "ws", 1) + "/ws/chatops/?EIO=4&transport=websocket"
     with tempfile.TemporaryDirectory(prefix="chatops-bench-") as folder:
         log = Path(folder) / "load.log"

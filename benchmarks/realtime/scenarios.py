@@ -1,10 +1,11 @@
 """What is measured. Each scenario takes a fresh server and a fresh load and returns figures."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from benchmarks.realtime.load import Load
 from benchmarks.realtime.programs import (
     CHATOPS,
     FLOOR,
@@ -12,12 +13,11 @@ from benchmarks.realtime.programs import (
     NODE_DEFLATE,
     PLAIN,
     Peer,
-    Program,
     Server,
 )
 
 Figures = dict[str, float]
-Run = Callable[[Server, Program], Awaitable[Figures]]
+Run = Callable[[Server, Load], Awaitable[Figures]]
 
 EVENT_BYTES = 250
 DELTA_BYTES = 120
@@ -25,7 +25,11 @@ DELTA_BYTES = 120
 _WINDOW = 100
 """Events under way at most: 25 KB a member, which the sockets' buffers hold."""
 
-_WITHIN_S = 300.0
+_SHORTEST_GAP_S = 0.001
+"""What every loop can time. Small rooms are paced at this, far below half of their capacity."""
+
+STREAM_MEMBERS = 200
+ANSWERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +50,20 @@ class Scenario:
 class Room:
     """Members in rooms, and how many events they have been sent."""
 
-    def __init__(
-        self, server: Server, load: Program, members: int, rooms: int = 1, event: str = "message"
-    ) -> None:
+    def __init__(self, server: Server, load: Load, rooms: int = 1, event: str = "message") -> None:
         self._server = server
         self._load = load
-        self._members = members
         self._rooms = rooms
         self._event = event
         self._sent = 0
 
-    async def fill(self) -> None:
+    async def fill(self, members: int) -> None:
         """Connect the members, let them join, and wait until the server is still."""
-        await self._load.order(
-            "connect",
-            members=self._members,
-            rooms=self._rooms,
-            deflate=False,
-            at_once=100,
-            within_s=_WITHIN_S,
-        )
+        await self._load.connect(members, rooms=self._rooms)
         # A room announces who is in it a moment after the last join: later the larger it is.
-        await self._load.order("quiet", for_s=1.0 + self._members / self._rooms / 500)
+        await self._load.quiet(1.0 + members / self._rooms / 500)
 
-    async def burst(self, events: int, *, turn: int = 1, gap_s: float = 0.0, size: int) -> None:
+    async def burst(self, events: int, *, size: int, turn: int = 1, gap_s: float = 0.0) -> None:
         """Send events to every room and wait until every member has them."""
         await self._server.order(
             "burst",
@@ -82,117 +76,96 @@ class Room:
             first=self._sent,
         )
         self._sent += events
-        await self._load.order(
-            "expect", events=self._sent * self._members, within_s=_WITHIN_S
-        )
+        await self._load.expect(self._sent)
 
-    async def cost(self, events: int, *, turn: int = 1, size: int) -> Figures:
-        """Send events as fast as they go, and return what one delivery costs."""
+    async def flood(self, events: int, *, size: int, turn: int = 1) -> Figures:
+        """Send events as fast as they go, and return what one delivery costs, in µs."""
         await self.burst(min(events, 20), turn=turn, size=size)  # warm, not counted
-        clock = asyncio.get_running_loop().time
-        cpu_s, wall_s = self._server.cpu_s(), clock()
+        cpu_s, began = self._server.cpu_s(), time.monotonic()
         for done in range(0, events, _WINDOW):
             await self.burst(min(_WINDOW, events - done), turn=turn, size=size)
-        cpu_s, wall_s = self._server.cpu_s() - cpu_s, clock() - wall_s
-        deliveries = events * self._members
-        return {"cpu_us": cpu_s / deliveries * 1e6, "wall_us": wall_s / deliveries * 1e6}
+        cpu_s, wall_s = self._server.cpu_s() - cpu_s, time.monotonic() - began
+        deliveries = events * self._load.members
+        return {"flood_cpu_us": cpu_s / deliveries * 1e6, "wall_us": wall_s / deliveries * 1e6}
+
+    async def pace(self, events: int, gap_s: float, *, size: int) -> Figures:
+        """Send an event every ``gap_s``; return the cost of a delivery and its latency, in µs."""
+        await self._load.start_timing()
+        cpu_s = self._server.cpu_s()
+        await self.burst(events, gap_s=gap_s, size=size)
+        cpu_s = self._server.cpu_s() - cpu_s
+        latency = await self._load.stop_timing()
+        return {"cpu_us": cpu_s / (events * self._load.members) * 1e6, **latency}
 
     async def check(self) -> None:
         """Fail if a member did not receive everything once and in order."""
-        await self._load.order("check", events=self._sent)
+        await self._load.check(self._sent)
 
 
 async def deliver(
-    server: Server, load: Program, *, members: int, rooms: int, deliveries: int
+    server: Server, load: Load, *, members: int, rooms: int, deliveries: int
 ) -> Figures:
-    """Cost of a delivery, and with one room of at most 500 the latency at half the capacity."""
-    room = Room(server, load, members, rooms)
-    await room.fill()
-    found = await room.cost(max(20, min(4000, deliveries // members)), size=EVENT_BYTES)
-    if members == LATENCY_MEMBERS:
-        await load.order("time", on=True)
-        gap_s = 2 * members * found["wall_us"] / 1e6
-        await room.burst(200, gap_s=gap_s, size=EVENT_BYTES)
-        found |= await load.order("time", on=False)
+    """Cost of a delivery: as fast as it goes, and, with latency, at half of that."""
+    room = Room(server, load, rooms)
+    await room.fill(members)
+    found = await room.flood(max(20, min(4000, deliveries // members)), size=EVENT_BYTES)
+    gap_s = max(_SHORTEST_GAP_S, 2 * members * found["wall_us"] / 1e6)
+    events = max(20, min(400, deliveries // members))
+    found |= await room.pace(events, gap_s, size=EVENT_BYTES)
     await room.check()
     return found
 
 
-LATENCY_MEMBERS = 500
-
-
-async def stream(
-    server: Server, load: Program, *, answers: int, steps: int, paced: bool
-) -> Figures:
-    """Cost of a delta when ``answers`` stream at once into a room of 200.
+async def stream(server: Server, load: Load, *, steps: int, paced: bool) -> Figures:
+    """Cost of a delta when 10 answers stream at once into a room of 200.
 
     ``paced``: 20 deltas a second of each answer, the answers out of step with each other, as
     models write. Otherwise as fast as it goes, one delta of each answer in a turn of the loop.
     """
-    members = 200
-    room = Room(server, load, members, event="messageDelta")
-    await room.fill()
-    if not paced:
-        found = await room.cost(steps * answers, turn=answers, size=DELTA_BYTES)
+    room = Room(server, load, event="messageDelta")
+    await room.fill(STREAM_MEMBERS)
+    if paced:
+        found = await room.pace(steps * ANSWERS, 0.05 / ANSWERS, size=DELTA_BYTES)
     else:
-        await load.order("time", on=True)
-        cpu_s = server.cpu_s()
-        await room.burst(steps * answers, gap_s=0.05 / answers, size=DELTA_BYTES)
-        found = {"cpu_us": (server.cpu_s() - cpu_s) / (steps * answers * members) * 1e6}
-        found |= await load.order("time", on=False)
+        found = await room.flood(steps * ANSWERS, turn=ANSWERS, size=DELTA_BYTES)
     await room.check()
     return found
 
 
 async def acknowledge(
-    server: Server, load: Program, *, people: int, times: int, window: int
+    server: Server, load: Load, *, people: int, times: int, window: int
 ) -> Figures:
     """Cost of a small validated event with an ack, and how many a second."""
-    await load.order(
-        "connect", members=people, rooms=0, deflate=False, at_once=people, within_s=_WITHIN_S
-    )
-    await load.order("acks", times=max(window, times // 10), window=window, within_s=_WITHIN_S)
+    await load.connect(people)
+    await load.acks(max(window, times // 10), window)  # warm, not counted
     cpu_s = server.cpu_s()
-    took = await load.order("acks", times=times, window=window, within_s=_WITHIN_S)
+    wall_s = await load.acks(times, window)
     asked = people * times
-    return {"cpu_us": (server.cpu_s() - cpu_s) / asked * 1e6, "per_s": asked / took["wall_s"]}
+    return {"cpu_us": (server.cpu_s() - cpu_s) / asked * 1e6, "per_s": asked / wall_s}
 
 
-async def storm(server: Server, load: Program, *, members: int, at_once: int) -> Figures:
+async def storm(server: Server, load: Load, *, members: int, at_once: int) -> Figures:
     """Cost of a connect when many come together, and the memory an idle connection keeps."""
-    order = partial(load.order, "connect", rooms=0, deflate=False, within_s=_WITHIN_S)
-    await order(members=50, at_once=50)  # warm, not counted
-    await load.order("quiet", for_s=0.5)
+    await load.connect(50)  # warm, not counted
+    await load.quiet(0.5)
     cpu_s, rss = server.cpu_s(), server.rss_bytes()
-    took = await order(members=members, at_once=at_once)
+    wall_s = await load.connect(members, at_once=at_once)
     cpu_s = server.cpu_s() - cpu_s
-    await load.order("quiet", for_s=1.0)
-    return {
-        "cpu_us": cpu_s / members * 1e6,
-        "wall_s": took["wall_s"],
-        "kib": (server.rss_bytes() - rss) / members / 1024,
-    }
+    await load.quiet(1.0)
+    kib = (server.rss_bytes() - rss) / members / 1024
+    return {"cpu_us": cpu_s / members * 1e6, "wall_s": wall_s, "kib": kib}
 
 
-async def deflating(server: Server, load: Program, *, members: int) -> Figures:
+async def deflating(server: Server, load: Load, *, members: int) -> Figures:
     """Memory of a connection whose client offers compression and has received three events."""
-    order = partial(load.order, "connect", deflate=True, at_once=100, within_s=_WITHIN_S)
     rss = server.rss_bytes()
-    await order(members=members, rooms=members // 20)
-    await load.order("quiet", for_s=1.0)
-    await server.order(
-        "burst",
-        event="message",
-        rooms=members // 20,
-        events=3,
-        bytes=2000,
-        turn=1,
-        gap_s=0,
-        first=0,
-    )
-    await load.order("expect", events=3 * members, within_s=_WITHIN_S)
-    await load.order("quiet", for_s=1.0)
-    await load.order("check", events=3)
+    rooms = members // 20
+    room = Room(server, load, rooms)
+    await load.connect(members, rooms=rooms, deflate=True)
+    await load.quiet(1.0)
+    await room.burst(3, size=2000)  # long enough that every peer compresses that does it at all
+    await load.quiet(1.0)
+    await room.check()
     return {"kib": (server.rss_bytes() - rss) / members / 1024}
 
 
@@ -212,8 +185,8 @@ def all_scenarios(*, quick: bool, idle: int) -> list[Scenario]:
     ]
     few = 10 if quick else 60
     found += [
-        Scenario("stream paced", everybody, partial(stream, answers=10, steps=few, paced=True)),
-        Scenario("stream fast", everybody, partial(stream, answers=10, steps=few, paced=False)),
+        Scenario("stream paced", everybody, partial(stream, steps=few, paced=True)),
+        Scenario("stream fast", everybody, partial(stream, steps=few, paced=False)),
         Scenario(
             "ack",
             servers,
@@ -225,9 +198,7 @@ def all_scenarios(*, quick: bool, idle: int) -> list[Scenario]:
         for members in ((500,) if quick else (500, 5000))
     ]
     if not quick:
-        found.append(
-            Scenario(f"idle {idle}", servers, partial(storm, members=idle, at_once=200))
-        )
+        found.append(Scenario(f"idle {idle}", servers, partial(storm, members=idle, at_once=200)))
     found.append(
         Scenario(
             "deflate offered",

@@ -64,7 +64,7 @@ async function stay() {
   room.on('commandResult', (result) => console.log(result.message))
   await room.connect()
   started = true
-  await room.send(`Hello! Say "${given.name} run sma_crossover AAPL" and I run a backtest.`)
+  await room.send('Hello! Say "bot run sma_crossover AAPL" and I run a backtest.')
 }
 
 /** Run the backtest; the result comes to the whole room. */

@@ -150,7 +150,7 @@ def bars(jobs: list[Payload]) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=40)
     table.add_column(width=24)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(width=5, justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for job in jobs:
         table.add_row(

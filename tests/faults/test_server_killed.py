@@ -62,7 +62,12 @@ async def test_a_server_killed_many_times_loses_nothing(tmp_path: Path) -> None:
 
 
 async def kill_in_the_middle(folder: Path, *, rounds: int) -> None:
-    server = ServerProcess(folder / "data", CHATOPS_RATE_LIMIT="off", CHATOPS_BACKTEST_WORKERS="2")
+    server = ServerProcess(
+        folder / "data",
+        CHATOPS_RATE_LIMIT="off",
+        CHATOPS_BACKTEST_WORKERS="2",
+        CHATOPS_BACKTEST_QUEUE="1000",
+    )
     acked: dict[str, tuple[str, int]] = {}
     commands: set[str] = set()
     await server.start()
@@ -142,5 +147,8 @@ async def results_of(url: str, commands: set[str]) -> list[str]:
         await asyncio.sleep(0.5)
     check_numbers(found)
     results = [entry for entry in found if entry["type"] == "commandResult"]
-    assert all(entry["success"] or "interrupted" in entry["message"] for entry in results)
+    failed = [entry["message"] for entry in results if not entry["success"]]
+    # Killed in the middle of a second try, or between the ack and the making of the job.
+    honest = ("was interrupted", "The server stopped before this was done. Send it again.")
+    assert [text for text in failed if not any(word in text for word in honest)] == []
     return [entry["commandId"] for entry in results]

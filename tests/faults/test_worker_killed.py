@@ -1,34 +1,32 @@
 """A worker process killed in the middle of a run."""
 
 import asyncio
+import json
+import os
+import signal
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.support.caller import Caller, Payload
+from tests.support.caller import Caller
 from tests.support.server import ServerProcess
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
 LONG_RUN = "/run_backtest momentum AAPL,IBM,MSFT,GOOG --fresh"
 
 
-async def kill_worker_at(ann: Caller, server: ServerProcess, attempt: int) -> None:
-    """Wait until the job of the newest command runs for the ``attempt``-th time; kill it."""
+def ready_workers(server: ServerProcess) -> list[int]:
+    """Return the process ids of all workers that were ready so far."""
+    lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    return [line["worker"] for line in lines if line["event"] == "worker_ready"]
 
-    def runs(_: Payload) -> bool:
-        phases = [one["phase"] for one in ann.all("backtestProgress")]
-        starts = [
-            phase
-            for before, phase in zip(["queued", *phases], phases, strict=False)
-            if before == "queued" and phase != "queued"
-        ]
-        return len(starts) >= attempt and phases[-1] == "running"
 
-    await ann.hears("backtestProgress", runs)
-    (worker,) = psutil.Process(server.pid).children()
-    worker.kill()
+async def kill_worker(server: ServerProcess, number: int) -> None:
+    """Kill the worker of this number, from 1, once it is ready and thus has the waiting run."""
+    await until(lambda: len(ready_workers(server)) >= number, 30, f"worker {number} is ready")
+    os.kill(ready_workers(server)[number - 1], signal.SIGKILL)
 
 
 async def test_a_run_whose_worker_is_killed_is_run_once_more(tmp_path: Path) -> None:
@@ -37,7 +35,7 @@ async def test_a_run_whose_worker_is_killed_is_run_once_more(tmp_path: Path) -> 
         Caller(server.url, "room", "Ann") as ann,
     ):
         ack = await ann.ask("sendMessage", sessionId="room", content=LONG_RUN)
-        await kill_worker_at(ann, server, 1)
+        await kill_worker(server, 1)
         result = await ann.result_of(ack["commandId"])
         assert result["success"], result["message"]
         versions = [one["version"] for one in ann.all("backtestProgress")]
@@ -51,8 +49,8 @@ async def test_a_run_that_loses_two_workers_ends_in_clear_words(tmp_path: Path) 
         Caller(server.url, "room", "Ann") as ann,
     ):
         ack = await ann.ask("sendMessage", sessionId="room", content=LONG_RUN)
-        await kill_worker_at(ann, server, 1)
-        await kill_worker_at(ann, server, 2)
+        await kill_worker(server, 1)
+        await kill_worker(server, 2)
         result = await ann.result_of(ack["commandId"])
         assert not result["success"]
         job_id = result["data"]["backtestId"]

@@ -134,6 +134,7 @@ async def test_backtests_and_comparisons_fit_the_schema(client: Client) -> None:
         assert fault(_model("BacktestData"), result["data"]) is None
     assert fault(_model("ComparisonData"), compared["data"]) is None
     assert set(several["data"]["bySymbol"]) == {"AAPL", "MSFT"}
+    assert again["data"]["rerunOf"]["identical"] is True
     assert reused["data"]["reused"] is True
     assert client.faults == []
     outcomes = {payload.get("outcome") for payload in client.payloads("backtestProgress")}

@@ -21,6 +21,8 @@ class CuttingProxy:
         self._server: asyncio.Server | None = None
         self.url = ""
         self.cuts = 0
+        self._answers = asyncio.Event()
+        self._answers.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -45,6 +47,14 @@ class CuttingProxy:
         self.cuts += cut // 2  # each connection has two ends
         return cut // 2
 
+    def close_way_back(self) -> None:
+        """Hold back what the server says from now on; what clients say still arrives."""
+        self._answers.clear()
+
+    def open_way_back(self) -> None:
+        """Let the server's words pass again."""
+        self._answers.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             onward, back = await asyncio.open_connection(self._host, self._port)
@@ -55,14 +65,20 @@ class CuttingProxy:
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, back))
-                both.create_task(self._pump(onward, writer))
+                both.create_task(self._pump(onward, writer, self._answers))
         finally:
             self._writers -= {writer, back}
 
     @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gate: asyncio.Event | None = None,
+    ) -> None:
         try:
             while data := await reader.read(65_536):
+                if gate is not None:
+                    await gate.wait()
                 writer.write(data)
                 await writer.drain()
         except OSError:

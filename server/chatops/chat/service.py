@@ -1,5 +1,6 @@
 """A message from any face: decide what it is, store it, show it, act on it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,13 @@ from chatops.dispatch.dispatcher import Call, Dispatcher
 from chatops.dispatch.parser import is_command, literal
 from chatops.dispatch.result import CommandResult, Deferred
 from chatops.dispatch.spec import CommandContext, Completion
-from chatops.errors import AppError, BadPayloadError, InternalError
+from chatops.errors import (
+    AppError,
+    BadPayloadError,
+    InternalError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from chatops.logs import about
 from chatops.protocol.base import new_id, utc_now
 from chatops.sessions.entries import command_result, user_message
@@ -21,6 +28,8 @@ from chatops.sessions.service import Sessions
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
+
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
 
 Whisper = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Sends an event to the caller alone."""
@@ -155,7 +164,21 @@ class Chat:
         """Run a command of the room; unless a job will answer it, store and show its result."""
         outcome = await self._outcome(ctx, call)
         if isinstance(outcome, CommandResult):
-            await self._sessions.append(ctx.session_id, _result_entry(ctx, outcome))
+            await self._conclude(_result_entry(ctx, outcome), ctx.session_id)
+
+    async def _conclude(self, result: NewEntry, session_id: str) -> None:
+        """Store and show a result; a store that is away is waited for, since one is owed."""
+        wait_s = _FIRST_RETRY_S
+        while True:
+            try:
+                await self._sessions.append(session_id, result)
+            except StoreUnavailableError:
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+            except NotFoundError:
+                return  # the session expired meanwhile: nobody is left to be told
+            else:
+                return
 
     async def _answer(self, ctx: CommandContext, call: Call, whisper: Whisper) -> None:
         """Run a private command and tell its caller alone."""

@@ -28,18 +28,21 @@ class FrameError(ValueError):
     """The frame is not of the protocol, and the connection that sent it is cut."""
 
 
-def check_engine_frame(frame: Any) -> str:
+def check_engine_frame(frame: Any, *, upgrading: bool = False) -> str:
     """Return the Engine.IO text frame if a client may send it.
 
+    Args:
+        frame: What came.
+        upgrading: Whether it came on a WebSocket that is about to replace long-polling.
+
     Raises:
-        FrameError: It is binary, empty, of a type only servers send, or of no type at all.
+        FrameError: It is binary, empty, of a type only servers send, or out of place.
     """
     if not isinstance(frame, str):
         raise FrameError("binary frames are not used here")
-    kind = frame[:1]
-    if kind == "4" and frame[1:2] in ("0", "1", "2", "3"):
+    if frame[:1] == "4" and frame[1:2] in ("0", "1", "2", "3"):
         return frame
-    if kind in ("1", "2", "3", "5", "6") and len(frame) <= 6:  # with "probe" at most
+    if frame in ("1", "3") or (upgrading and frame in ("2probe", "5")):
         return frame
     raise FrameError("a frame of an unknown type")
 

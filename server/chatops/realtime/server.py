@@ -147,7 +147,12 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     def received(self, peer: Peer, packet: str) -> None:
         """Take a Socket.IO packet of a WebSocket, in the turn of the loop it arrived in."""
-        incoming = self._decode(peer.id, packet)
+        try:
+            incoming = self._decode(peer.id, packet)
+        except FrameError as error:
+            self.violated(peer.id, str(error))
+            peer.close()
+            return
         if incoming is not None:
             connection = self._connections[peer.id]
             self._put(connection, incoming)
@@ -157,7 +162,15 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         """Take a Socket.IO packet of a polling client; returns when its inbox has room."""
-        incoming = self._decode(eio_sid, data)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None or socket.closing:  # by a frame before this one in the same request
+            return
+        try:
+            incoming = self._decode(eio_sid, data)
+        except FrameError as error:
+            self.violated(eio_sid, str(error))
+            await self.sockets.cut(eio_sid)
+            return
         if incoming is None:
             return
         connection = self._connections[eio_sid]
@@ -167,27 +180,27 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             self._put(connection, incoming)
 
     def _decode(self, eio_sid: str, data: Any) -> Incoming | None:
-        """Act on a packet that is no event; return one that is."""
-        try:
-            pkt = StrictPacket(encoded_packet=data)
-            if pkt.packet_type == packet.EVENT:
-                if eio_sid not in self._connections:
-                    raise FrameError("an event before the connection was made")
-                if isinstance(pkt.data, BadEvent):
-                    return Incoming("", None, pkt.id, refused=pkt.data.reason)
-                return Incoming(pkt.data[0], pkt.data[1] if len(pkt.data) > 1 else None, pkt.id)
-        except FrameError as error:
-            self._supervisor.start(self._refuse_frame(eio_sid, str(error)), "bad packet")
-            return None
-        if pkt.packet_type == packet.CONNECT:
-            self._connect(eio_sid, pkt.namespace or "/", pkt.data)
-        elif pkt.packet_type == packet.DISCONNECT:
-            self._supervisor.start(self._handle_disconnect(eio_sid, "/"), "disconnect")
-        return None  # acks are for callbacks, of which we ask none
+        """Act on a packet that is no event; return one that is.
 
-    async def _refuse_frame(self, eio_sid: str, reason: str) -> None:
-        await self.violated(eio_sid, reason)
-        await self.sockets.cut(eio_sid)
+        Raises:
+            FrameError: It is not a packet that a client may send now.
+        """
+        pkt = StrictPacket(encoded_packet=data)
+        namespace = pkt.namespace or "/"
+        if pkt.packet_type == packet.CONNECT:
+            self._connect(eio_sid, namespace, pkt.data)
+        elif namespace != "/":
+            raise FrameError("a packet for a namespace that is not connected")
+        elif pkt.packet_type == packet.DISCONNECT:
+            if self._part(eio_sid):
+                self._expect_connect(eio_sid)
+        elif pkt.packet_type == packet.EVENT:
+            if eio_sid not in self._connections:
+                raise FrameError("an event before the connection was made")
+            if isinstance(pkt.data, BadEvent):
+                return Incoming("", None, pkt.id, refused=pkt.data.reason)
+            return Incoming(pkt.data[0], pkt.data[1] if len(pkt.data) > 1 else None, pkt.id)
+        return None  # acks are for callbacks, of which we ask none
 
     def _connect(self, eio_sid: str, namespace: str, auth: Any) -> None:
         try:
@@ -216,35 +229,32 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         elif (socket := self.eio.sockets.get(eio_sid)) is not None and not socket.closed:
             socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text[1:]))
 
-    async def _handle_disconnect(
-        self, eio_sid: str, namespace: str | None, reason: str | None = None
-    ) -> None:
+    def _part(self, eio_sid: str) -> bool:
+        """Part with the connection of a socket, at once; return whether there was one."""
         connection = self._connections.pop(eio_sid, None)
         if connection is None:
-            return
+            return False
         connection.closed = True
         connection.inbox.clear()
-        try:
-            # An event in hand may just be joining a room; what it joined is left afterwards.
-            if connection.serving:
-                await asyncio.wait([connection.serving])
-            if self._handler is not None:
-                await self._handler.gone(connection)
-        except Exception:  # the client is gone all the same
-            log.exception("disconnect_failed", connection=connection.id)
-        finally:
-            self.manager.unregister(connection.id)
-            if eio_sid in self.eio.sockets and not self.eio.sockets[eio_sid].closed:
-                self._expect_connect(eio_sid)
+        if connection.paused is not None:
+            connection.paused.resume()
+        self.manager.unregister(connection.id)
+        self._supervisor.start(self._leave_rooms(connection), "disconnect")
+        return True
+
+    async def _leave_rooms(self, connection: Connection) -> None:
+        # An event in hand may just be joining a room; what it joined is left afterwards.
+        if connection.serving:
+            await asyncio.wait([connection.serving])
+        assert self._handler is not None  # noqa: S101 - attached before anybody connects
+        await self._handler.gone(connection)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         if timer := self._without_connect.pop(eio_sid, None):
             timer.cancel()
-        try:
-            await self._handle_disconnect(eio_sid, "/", reason)
-        finally:
-            if timer := self._without_connect.pop(eio_sid, None):
-                timer.cancel()
+        self._part(eio_sid)
+        if peer := self.sockets.peers.get(eio_sid):  # it never got past its upgrade
+            peer.close()
 
     def _put(self, connection: Connection, incoming: Incoming) -> None:
         connection.inbox.append(incoming)
@@ -300,7 +310,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     def _replier(self, connection: Connection, incoming: Incoming) -> Reply:
         async def reply(ack: dict[str, Any]) -> None:
-            if incoming.ack_id is not None:
+            if incoming.ack_id is not None and not connection.closed:
                 pkt = StrictPacket(packet.ACK, [ack], namespace="/", id=incoming.ack_id)
                 self._send(connection.engine_id, pkt)
 
@@ -343,17 +353,17 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self._without_connect.pop(eio_sid, None)
         self._supervisor.start(self.sockets.cut(eio_sid), "no CONNECT")
 
-    async def violated(self, eio_sid: str, reason: str) -> None:
+    def violated(self, eio_sid: str, reason: str) -> None:
         """Count and log a frame that is not of the protocol, and say so to its sender."""
         self.refused_frames += 1
         log.warning("frame_refused", reason=reason, count=self.refused_frames)
-        if connection := self._connections.get(eio_sid):
+        if eio_sid in self._connections:
             error = BadPayloadError(
                 f"The connection is closed: {reason}.",
                 "Use a Socket.IO 5 client, text frames only.",
             )
-            wire = wire_error(error, f"req_{secrets.token_hex(6)}", None)
-            await self.whisper(connection.id, "error", wire.to_wire())
+            wire = wire_error(error, f"req_{secrets.token_hex(6)}", None).to_wire()
+            self._send(eio_sid, StrictPacket(packet.EVENT, ["error", wire], namespace="/"))
 
     @staticmethod
     def _call_later(delay_s: float, call: Callable[..., None], *args: Any) -> asyncio.TimerHandle:

@@ -8,7 +8,6 @@ changes one of them.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -35,7 +34,7 @@ class Listener(Protocol):
         """Take the Socket.IO packet of a message frame of a WebSocket."""
         ...
 
-    async def violated(self, sid: str, reason: str) -> None:
+    def violated(self, sid: str, reason: str) -> None:
         """Note a frame that is not of the protocol, before its socket is cut."""
         ...
 
@@ -112,7 +111,6 @@ class Sockets:
             now=asyncio.get_running_loop().time(),
         )
         self.peers[peer.id] = peer
-        socket.upgrading = socket.connected
         handler = request.protocol
         handler.set_parser(peer.parser)  # gives the peer what came with the handshake
         transport.set_protocol(peer)
@@ -126,17 +124,18 @@ class Sockets:
 
     def received(self, peer: Peer, text: str) -> None:
         """Take a frame of a WebSocket."""
-        try:
-            frame = check_engine_frame(text)
-        except FrameError as error:
-            self.broke(peer, str(error))
-            self._start(self.cut(peer.id), "bad frame")
-            return
-        kind = frame[0]
         socket = self.engine.sockets.get(peer.id)
         if socket is None:
             peer.close()
-        elif socket.upgrading:
+            return
+        try:
+            frame = check_engine_frame(text, upgrading=socket.upgrading)
+        except FrameError as error:
+            self.broke(peer, str(error))
+            peer.close()
+            return
+        kind = frame[0]
+        if socket.upgrading:
             self._upgrade(socket, peer, frame)
         elif kind == "4":
             self._listener.received(peer, frame[1:])
@@ -148,7 +147,7 @@ class Sockets:
 
     def broke(self, peer: Peer, reason: str) -> None:
         """Note a frame that is not of the protocol."""
-        self._start(self._listener.violated(peer.id, reason), "bad frame")
+        self._listener.violated(peer.id, reason)
 
     def choked(self, peer: Peer) -> None:
         """Count a peer that did not read."""
@@ -185,11 +184,13 @@ class Sockets:
             peer.close()
 
     def _flush(self, socket: Any, peer: Peer) -> None:
+        polled = socket.queue
         while not socket.queue.empty():
             waiting = socket.queue.get_nowait()
             if waiting is not None and waiting.packet_type != engine_packet.NOOP:
                 peer.send(waiting.encode())
         socket.queue = _Direct(peer)
+        polled.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # if a poll waits, it ends
         socket.upgraded, socket.upgrading = True, False
         socket.last_ping = None  # our heartbeat takes over
         peer.live = True
@@ -226,7 +227,8 @@ class Sockets:
         """End the socket: what is queued goes out first, for at most 5 seconds."""
         if (peer := self.peers.get(sid)) is not None:
             peer.close()
-        elif (socket := self.engine.sockets.get(sid)) is not None:
+        socket = self.engine.sockets.get(sid)
+        if socket is not None and not socket.upgraded:
             await socket.close(wait=False, abort=True, reason=self.engine.reason.SERVER_DISCONNECT)
             await socket.queue.put(None)  # releases the poll
 
@@ -234,6 +236,10 @@ class Sockets:
 
     async def _translate(self, request: web.Request) -> dict[str, Any]:
         """Return the library's view of the request, its posted frames checked."""
+        if "j" in request.query:  # a script of any page could read the answer
+            raise web.HTTPBadRequest(text="JSONP is not served")
+        if _half_asked(request):  # the library would answer with a list, which aiohttp cannot send
+            raise web.HTTPBadRequest(text="Bad WebSocket handshake")
         environ: dict[str, Any] = driver.translate_request(request)
         if request.method != "POST":
             return environ
@@ -246,7 +252,7 @@ class Sockets:
                 check_engine_frame(frame)
         except (FrameError, UnicodeDecodeError) as error:
             sid = request.query.get("sid", "")
-            await self._listener.violated(sid, str(error))
+            self._listener.violated(sid, str(error))
             await self.cut(sid)
             raise web.HTTPBadRequest(text="Malformed frame") from None
         environ["wsgi.input"] = _Body(body)
@@ -263,19 +269,38 @@ class _Handshake:
 
     async def __call__(self, environ: dict[str, Any]) -> web.StreamResponse:
         request: web.Request = environ["aiohttp.request"]
-        key = request.headers.get("Sec-WebSocket-Key", "")
+        if self._socket.upgrading:
+            raise web.HTTPBadRequest(text="An upgrade is under way")
+        self._socket.upgrading = self._socket.connected
         try:
-            valid = len(base64.b64decode(key, validate=True)) == 16
-        except binascii.Error:
-            valid = False
-        if not valid or request.headers.get("Sec-WebSocket-Version") != "13":
+            response = _Switched(_key(request))
+            await response.prepare(request)
+            self._sockets.adopt(self._socket, request)
+        except (ConnectionError, web.HTTPBadRequest) as error:
+            self._socket.upgrading = False
             if not self._socket.connected:
                 await self._sockets.forget(self._socket)
-            raise web.HTTPBadRequest(text="Bad WebSocket handshake")
-        response = _Switched(key)
-        await response.prepare(request)
-        self._sockets.adopt(self._socket, request)
+            if isinstance(error, web.HTTPBadRequest):
+                raise
+            raise web.HTTPBadRequest(text="Gone") from None  # nobody is there to read it
         return response
+
+
+def _half_asked(request: web.Request) -> bool:
+    """Whether the request names a WebSocket but does not ask to become one."""
+    wanted = request.headers.get("Connection", "").lower().split(",")
+    return request.query.get("transport") == "websocket" and "upgrade" not in map(str.strip, wanted)
+
+
+def _key(request: web.Request) -> str:
+    key = request.headers.get("Sec-WebSocket-Key", "")
+    try:
+        valid = len(base64.b64decode(key, validate=True)) == 16
+    except ValueError:
+        valid = False
+    if not valid or request.headers.get("Sec-WebSocket-Version") != "13":
+        raise web.HTTPBadRequest(text="Bad WebSocket handshake")
+    return key
 
 
 class _Direct:

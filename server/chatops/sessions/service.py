@@ -171,9 +171,9 @@ class Sessions:
             entries = await self._missed(session_id, after_seq, limit, cursor)
             reached = entries[-1].seq if entries else max(after_seq or 0, session.first_seq - 1)
             more = after_seq is not None and reached < cursor
-            gap = after_seq is not None and (
-                after_seq > cursor or after_seq + 1 < session.first_seq
-            )
+            # What is there, not what ``session`` said: the log may have been trimmed since.
+            oldest = entries[0].seq if entries else session.first_seq
+            gap = after_seq is not None and (after_seq > cursor or after_seq + 1 < oldest)
             if not more:
                 room.admit(connection_id, person)
             people = room.people(MAX_MEMBERS_SHOWN)
@@ -218,15 +218,15 @@ class Sessions:
     async def append(
         self, session_id: str, entry: NewEntry, *, title: str | None = None
     ) -> Appended:
-        """Store the entry, then show it to the room. A repeat of its key shows nothing.
+        """Store the entry, then show it to the room. A repeat of its key shows nothing twice.
 
-        Not to be cancelled between the two; the next entry, or the next join, would heal it.
+        If it is cancelled between the two, or the store could not say whether it has the entry, a
+        repeat, the next entry or the next join shows it.
         """
         done = await self._store.append(session_id, entry, title=title)
-        if not done.duplicate:
-            await self._show(done.entry)
-            if self._max_entries and done.entry.seq % _TRIM_EVERY == 0:
-                await self._store.trim(session_id, self._max_entries)
+        await self._show(done.entry)
+        if self._max_entries and not done.duplicate and done.entry.seq % _TRIM_EVERY == 0:
+            await self._store.trim(session_id, self._max_entries)
         return done
 
     async def rename(self, session_id: str, person: Person, title: str) -> None:
@@ -295,6 +295,8 @@ class Sessions:
     async def _send_presence(self, room: Room) -> None:
         await asyncio.sleep(_PRESENCE_DELAY_S + len(room.members) * _PRESENCE_DELAY_PER_MEMBER_S)
         room.presence_due = False
+        if self._rooms.get(room.session_id) is not room:  # all have left; others may have come
+            return
         payload = events.Presence(
             session_id=room.session_id,
             members=[member(one) for one in room.people(MAX_MEMBERS_SHOWN)],

@@ -116,9 +116,11 @@ def test_metrics_of_the_wire_are_those_that_are_computed() -> None:
 
 
 def test_every_error_has_a_code_of_its_own_that_clients_are_told_of() -> None:
-    classes = app_errors()
+    every = app_errors()
+    assert len({one.code for one in every}) == len(every)
+    # The client of the command line has failures of its own; no server ever sends them.
+    classes = [one for one in every if one.__module__ != "chatops.realtime.client"]
     codes = [one.code for one in classes]
-    assert sorted(codes) == sorted(set(codes))
     assert set(codes) == set(ERROR_CODES) == set(WIRE["$defs"]["ErrorCode"]["enum"])
     listed = (ROOT / "docs/reference/events.md").read_text(encoding="utf-8")
     assert [code for code in codes if f"| `{code}` |" not in listed] == []

@@ -283,7 +283,8 @@ class Jobs:
         summary = dict(report.summary)
         true: dict[str, Any] = summary.get("provenance", job.provenance)
         if job.repeats is not None:
-            summary["rerunOf"] = await self._insist(lambda: self._verdict(job, summary))
+            verdict = await self._insist(lambda: self._verdict(job, summary))
+            summary |= {"rerunOf": verdict} if verdict else {}
         proof = None if true == job.provenance else Proof(fingerprint(true), true)
         return summary, proof
 
