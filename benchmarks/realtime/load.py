@@ -107,5 +107,7 @@ class Load:
 async def loading(server: Server) -> AsyncIterator[Load]:
     """Run the load against the server, in two processes if the machine has cores to spare."""
     count = 2 if (os.cpu_count() or 1) >= 4 else 1
+    url = server.url.replace("http", "ws", 1) + "/ws/chatops/?EIO=4&transport=websocket"
     async with contextlib.AsyncExitStack() as stack:
-        yield Load([await stack.enter_async_context(loader(server)) for _ in range(count)])
+        programs = [await stack.enter_async_context(loader("members", url)) for _ in range(count)]
+        yield Load(programs)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from benchmarks.realtime.load import loading
 from benchmarks.realtime.programs import Peer, ProgramError, running
 from benchmarks.realtime.scenarios import Figures, Scenario
 
@@ -70,9 +69,7 @@ async def _once(
         async with running(peer) as server:
             if peer.name not in versions:
                 versions[peer.name] = (await server.order("about"))["about"]
-            async with loading(server) as load:
-                found = await scenario.run(server, load)
-                await load.close()
+            found = await scenario.run(server)
     except (ProgramError, OSError, ValueError) as error:
         outcome.failed[peer.name] = str(error)
         say(f"{scenario.name}, {peer.name}: FAILED: {error}")

@@ -1,14 +1,12 @@
 """The load: many clients in a process of their own, over raw WebSocket frames.
 
-Run as a program it takes orders as JSON lines on its standard input and answers each with one
-JSON line. What it checks of every event: its number follows the last one of this client, and
+Run as a program it takes orders (see :mod:`benchmarks.realtime.orders`). What it checks of every event: its number follows the last one of this client, and
 its bytes run into a CRC that must be equal for all members of a room at the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 import zlib
@@ -18,6 +16,8 @@ from typing import Any
 
 import picows
 import uvloop
+
+from benchmarks.realtime.orders import serve_orders
 
 _TEXT = picows.WSMsgType.TEXT
 _OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
@@ -159,7 +159,7 @@ class Member(picows.WSListener):  # type: ignore[misc]  # a class of a C extensi
             self.say(text)
 
 
-class Load:
+class Members:
     """Carries out the orders."""
 
     def __init__(self, url: str) -> None:
@@ -253,22 +253,8 @@ class Load:
 
 async def main(arguments: Sequence[str]) -> None:
     """Carry out the orders on the standard input until it ends."""
-    load = Load(arguments[0])
-    orders = {
-        name: getattr(load, name)
-        for name in ("connect", "quiet", "expect", "time", "check", "acks", "close")
-    }
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    while line := await reader.readline():
-        order = json.loads(line)
-        try:
-            answer = await orders[order.pop("do")](**order)
-        except (OSError, ValueError, picows.WSError) as error:
-            answer = {"failed": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+    orders = ("connect", "quiet", "expect", "time", "check", "acks", "close")
+    await serve_orders(Members(arguments[0]), orders)
 
 
 if __name__ == "__main__":

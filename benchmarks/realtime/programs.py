@@ -176,10 +176,10 @@ async def running(peer: Peer) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def loader(server: Server) -> AsyncIterator[Program]:
-    """Run one process of the load against the server."""
-    url = server.url.replace("http", "ws", 1) + "/ws/chatops/?EIO=4&transport=websocket"
+async def loader(module: str, *arguments: str) -> AsyncIterator[Program]:
+    """Run a program of the load, which is a module of this package."""
     with tempfile.TemporaryDirectory(prefix="chatops-bench-") as folder:
         log = Path(folder) / "load.log"
-        async with _child([*_python("benchmarks.realtime.members"), url], {}, log) as process:
+        command = [*_python(f"benchmarks.realtime.{module}"), *arguments]
+        async with _child(command, {}, log) as process:
             yield Program(process, log)

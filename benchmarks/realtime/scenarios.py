@@ -1,11 +1,12 @@
 """What is measured. Each scenario takes a fresh server and a fresh load and returns figures."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.realtime.load import Load
+from benchmarks.realtime.load import Load, loading
 from benchmarks.realtime.programs import (
     CHATOPS,
     FLOOR,
@@ -13,11 +14,13 @@ from benchmarks.realtime.programs import (
     NODE_DEFLATE,
     PLAIN,
     Peer,
+    ProgramError,
     Server,
+    loader,
 )
 
 Figures = dict[str, float]
-Run = Callable[[Server, Load], Awaitable[Figures]]
+Run = Callable[[Server], Awaitable[Figures]]
 
 EVENT_BYTES = 250
 DELTA_BYTES = 120
@@ -27,6 +30,9 @@ _WINDOW = 100
 
 _SHORTEST_GAP_S = 0.001
 """What every loop can time. Small rooms are paced at this, far below half of their capacity."""
+
+_SETTLE_S = 1.0
+_WITHIN_S = 120.0
 
 STREAM_MEMBERS = 200
 ANSWERS = 10
@@ -169,41 +175,86 @@ async def deflating(server: Server, load: Load, *, members: int) -> Figures:
     return {"kib": (server.rss_bytes() - rss) / members / 1024}
 
 
-def all_scenarios(*, quick: bool, idle: int) -> list[Scenario]:
-    """Return what is measured; ``quick`` a tenth of it, ``idle`` so many idle connections."""
-    everybody = (CHATOPS, PLAIN, NODE, FLOOR)
-    servers = (CHATOPS, PLAIN, NODE)
+async def converse(server: Server, *, people: int, times: int) -> Figures:
+    """Cost of a message and its answer, and how long the answer takes, with ``people`` at once.
+
+    Raises:
+        ProgramError: A message was not stored by a server that stores.
+    """
+    async with loader("talkers", server.peer.name, server.url) as talkers:
+        await talkers.order("connect", people=people)
+        await asyncio.sleep(_SETTLE_S)
+        warm = max(1, times // 5)
+        await talkers.order("talk", times=warm, within_s=_WITHIN_S)
+        await asyncio.sleep(_SETTLE_S)
+        cpu_s = server.cpu_s()
+        answer = await talkers.order("talk", times=times, within_s=_WITHIN_S)
+        await asyncio.sleep(_SETTLE_S)  # what is done after the answer counts too
+        cpu_s = server.cpu_s() - cpu_s
+        if answer["stored"] is not None and answer["stored"] != 2 * (warm + times):
+            raise ProgramError(f"{answer['stored']} entries are stored of {warm + times} messages")
+        await talkers.order("close")
+    took = sorted(answer["took_us"])
+    return {
+        "cpu_us": cpu_s / len(took) * 1e6,
+        "p50_us": took[len(took) // 2],
+        "p99_us": took[len(took) * 99 // 100],
+    }
+
+
+def loaded(run: Callable[[Server, Load], Awaitable[Figures]]) -> Run:
+    """Return the run with a load of its own."""
+
+    async def run_with_load(server: Server) -> Figures:
+        async with loading(server) as load:
+            found = await run(server, load)
+            await load.close()
+            return found
+
+    return run_with_load
+
+
+def all_scenarios(*, quick: bool, idle: int, chainlit: Peer | None) -> list[Scenario]:
+    """Return what is measured.
+
+    Args:
+        quick: Only small rooms, and few deliveries.
+        idle: How many idle connections are held.
+        chainlit: The echo app, or None to leave the comparison out.
+    """
+    found = [_delivery(members, rooms, quick=quick) for members, rooms in SIZES]
+    steps = 10 if quick else 60
+    acks = partial(acknowledge, people=20, times=200 if quick else 2000, window=10)
+    found += [
+        Scenario("stream paced", ALL, loaded(partial(stream, steps=steps, paced=True))),
+        Scenario("stream fast", ALL, loaded(partial(stream, steps=steps, paced=False))),
+        Scenario("ack", SERVERS, loaded(acks)),
+    ]
+    found += [_connects(f"connect {many}", many, many) for many in (500, 5000)]
+    found.append(_connects(f"idle {idle}", idle, 200))
+    deflate = partial(deflating, members=200 if quick else 1000)
+    found.append(Scenario("deflate offered", (*SERVERS, NODE_DEFLATE), loaded(deflate)))
+    if chainlit is not None:
+        talk = partial(converse, people=20, times=5 if quick else 25)
+        found.append(Scenario("converse", (CHATOPS, chainlit), talk))
+    large = {"deliver 5000", "connect 5000", f"idle {idle}"}
+    return [one for one in found if not quick or one.name not in large]
+
+
+SIZES = ((1, 1), (10, 1), (100, 1), (500, 1), (5000, 1), (1000, 100))
+"""Members and rooms."""
+
+SERVERS = (CHATOPS, PLAIN, NODE)
+ALL = (*SERVERS, FLOOR)
+
+
+def _delivery(members: int, rooms: int, *, quick: bool) -> Scenario:
+    name = f"deliver {members}" + (f" in {rooms} rooms" if rooms > 1 else "")
     deliveries = 20_000 if quick else 200_000
-    found = [
-        Scenario(
-            f"deliver {members}" + (f" in {rooms} rooms" if rooms > 1 else ""),
-            everybody,
-            partial(deliver, members=members, rooms=rooms, deliveries=deliveries),
-        )
-        for members, rooms in ((1, 1), (10, 1), (100, 1), (500, 1), (5000, 1), (1000, 100))
-        if not quick or members <= 1000
-    ]
-    few = 10 if quick else 60
-    found += [
-        Scenario("stream paced", everybody, partial(stream, steps=few, paced=True)),
-        Scenario("stream fast", everybody, partial(stream, steps=few, paced=False)),
-        Scenario(
-            "ack",
-            servers,
-            partial(acknowledge, people=20, times=100 if quick else 1500, window=10),
-        ),
-    ]
-    found += [
-        Scenario(f"connect {members}", servers, partial(storm, members=members, at_once=members))
-        for members in ((500,) if quick else (500, 5000))
-    ]
-    if not quick:
-        found.append(Scenario(f"idle {idle}", servers, partial(storm, members=idle, at_once=200)))
-    found.append(
-        Scenario(
-            "deflate offered",
-            (*servers, NODE_DEFLATE),
-            partial(deflating, members=200 if quick else 1000),
-        )
+    return Scenario(
+        name, ALL, loaded(partial(deliver, members=members, rooms=rooms, deliveries=deliveries))
     )
-    return found
+
+
+def _connects(name: str, members: int, at_once: int) -> Scenario:
+    return Scenario(name, SERVERS, loaded(partial(storm, members=members, at_once=at_once)))

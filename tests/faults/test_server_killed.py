@@ -141,7 +141,7 @@ async def results_of(url: str, commands: set[str]) -> list[str]:
         answered = {e["commandId"] for e in found if e["type"] == "commandResult"}
         return commands <= answered
 
-    deadline = asyncio.get_running_loop().time() + 120
+    deadline = asyncio.get_running_loop().time() + 60 + 2 * len(commands)
     while not await look():
         assert asyncio.get_running_loop().time() < deadline, "every job ends"
         await asyncio.sleep(0.5)

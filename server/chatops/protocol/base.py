@@ -53,7 +53,7 @@ PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# Ids are to be unique, not secret: the system's own source would cost a call to it for each message.
+# Ids are to be unique, not secret; the system's own source costs a system call each time.
 _draw = random.Random(secrets.randbits(128)).getrandbits  # noqa: S311
 
 
