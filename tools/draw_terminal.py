@@ -5,6 +5,7 @@ python tools/draw_terminal.py http://127.0.0.1:8500 docs/images/terminal.svg
 """
 
 import asyncio
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -57,7 +58,10 @@ def main() -> None:
     for piece in asyncio.run(play(url)):
         console.print(piece)
     Path(target).parent.mkdir(parents=True, exist_ok=True)
-    console.save_svg(target, title="chatops · session research")
+    drawn = console.export_svg(title="chatops · session research")
+    # Rich asks a server of the web for its font; a reader's own will do.
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+    Path(target).write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

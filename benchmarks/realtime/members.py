@@ -1,7 +1,8 @@
-"""The load: many clients in a process of their own, over raw WebSocket frames.
+"""Clients of the load, many in one process, over raw WebSocket frames.
 
-Run as a program it takes orders (see :mod:`benchmarks.realtime.orders`). What it checks of every event: its number follows the last one of this client, and
-its bytes run into a CRC that must be equal for all members of a room at the end.
+Run as ``members.py URL`` it takes orders (see :mod:`benchmarks.realtime.orders`). What it checks of
+every event: its number follows the last one of this client, and its bytes run into a CRC that must
+be equal for all members of a room at the end.
 """
 
 from __future__ import annotations

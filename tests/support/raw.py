@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, Self
 
 import aiohttp
@@ -38,7 +39,9 @@ class RawClient:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self.ws.close()
+        with suppress(TimeoutError):  # a server that throttles us reads our goodbye very late
+            async with asyncio.timeout(2):
+                await self.ws.close()
         await self._http.close()
 
     async def send(self, frame: str) -> None:
