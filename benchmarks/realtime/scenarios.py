@@ -175,13 +175,17 @@ async def deflating(server: Server, load: Load, *, members: int) -> Figures:
     return {"kib": (server.rss_bytes() - rss) / members / 1024}
 
 
-async def converse(server: Server, *, people: int, times: int) -> Figures:
+async def converse(server: Server, *, echo: bool, people: int, times: int) -> Figures:
     """Cost of a message and its answer, and how long the answer takes, with ``people`` at once.
+
+    ``echo``: what our server shows to the room is the stored message, which is what the echo app
+    does without storing it. Otherwise the message is a command of ours and its result is awaited.
 
     Raises:
         ProgramError: A message was not stored by a server that stores.
     """
-    async with loader("talkers", server.peer.name, server.url) as talkers:
+    dialect = "say" if echo and server.peer is CHATOPS else server.peer.name
+    async with loader("talkers", dialect, server.url) as talkers:
         await talkers.order("connect", people=people)
         await asyncio.sleep(_SETTLE_S)
         warm = max(1, times // 5)
@@ -191,7 +195,8 @@ async def converse(server: Server, *, people: int, times: int) -> Figures:
         answer = await talkers.order("talk", times=times, within_s=_WITHIN_S)
         await asyncio.sleep(_SETTLE_S)  # what is done after the answer counts too
         cpu_s = server.cpu_s() - cpu_s
-        if answer["stored"] is not None and answer["stored"] != 2 * (warm + times):
+        entries = warm + times if echo else 2 * (warm + times)
+        if answer["stored"] not in (None, entries):
             raise ProgramError(f"{answer['stored']} entries are stored of {warm + times} messages")
         await talkers.order("close")
     took = sorted(answer["took_us"])
@@ -236,7 +241,8 @@ def all_scenarios(*, quick: bool, idle: int, chainlit: Peer | None) -> list[Scen
     found.append(Scenario("deflate offered", (*SERVERS, NODE_DEFLATE), loaded(deflate)))
     if chainlit is not None:
         talk = partial(converse, people=20, times=5 if quick else 25)
-        found.append(Scenario("converse", (CHATOPS, chainlit), talk))
+        for name, echo in (("converse", False), ("echo", True)):
+            found.append(Scenario(name, (CHATOPS, chainlit), partial(talk, echo=echo)))
     large = {"deliver 5000", "connect 5000", f"idle {idle}"}
     return [one for one in found if not quick or one.name not in large]
 

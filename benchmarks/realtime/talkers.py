@@ -59,6 +59,17 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             echo=b'"success":true',
             count='427["joinSession",{"sessionId":"WHO","limit":0}]',
         ),
+        # The message is stored and shown.
+        "say": Dialect(
+            path="/ws/chatops/",
+            connect="40",
+            opening='42["joinSession","WHO"]',
+            message='42["sendMessage",{"sessionId":"WHO","content":"whoami",'
+            '"clientMessageId":"ID"}]',
+            answer=b'42["message"',
+            echo=b'"content":"whoami"',
+            count='427["joinSession",{"sessionId":"WHO","limit":0}]',
+        ),
         "chainlit": Dialect(
             path="/ws/socket.io/",
             connect='40{"sessionId":"WHO","clientType":"webapp","userEnv":"{}"}',

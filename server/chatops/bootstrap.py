@@ -101,7 +101,7 @@ class Node:
         """Return what the server says of itself."""
         rooms, _ = self.sessions.counts()
         standing = self.jobs.standing()
-        running = sum(1 for now in standing if now.position is None)
+        running = sum(1 for now in standing if now.job.state == "running")
         return {
             "version": __version__,
             "up since": f"{self._started_at:%Y-%m-%d %H:%M:%S} UTC",

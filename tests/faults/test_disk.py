@@ -110,7 +110,7 @@ async def test_a_result_that_meets_a_failing_disk_is_not_lost(tmp_path: Path) ->
     ):
         text = "/run_backtest momentum AAPL,IBM,MSFT,GOOG"
         ack = await ann.ask("sendMessage", sessionId="room", content=text)
-        await ann.hears("backtestProgress", lambda one: one["phase"] == "running")
+        await ann.hears("backtestProgress", lambda one: one["phase"] in ("loading", "running"))
         process = psutil.Process(server.pid)
         # Nothing can be written beyond the first 16 KiB of a file: the log can, the store cannot.
         process.rlimit(psutil.RLIMIT_FSIZE, (16384, RLIM_INFINITY))

@@ -37,7 +37,7 @@ async def test_a_server_that_is_told_to_stop_under_load_loses_nothing(tmp_path: 
                 text = f"/run_backtest momentum AAPL,IBM,MSFT cash={cash}"
                 ack = await ann.ask("sendMessage", sessionId="desk", content=text)
                 commands.append(ack["commandId"])
-            await ann.hears("backtestProgress", lambda one: one["phase"] == "running")
+            await ann.hears("backtestProgress", lambda one: one["phase"] in ("loading", "running"))
             sent = [f"{member} {n}" for n in range(MESSAGES // 2) for member in ("pia", "noa")]
             for text in sent:
                 (pia if text.startswith("pia") else noa).send(text)

@@ -304,7 +304,10 @@ def _key(request: web.Request) -> str:
 
 
 class _Direct:
-    """Stands where the library has a socket's queue; what is put goes out at once."""
+    """Stands where the library has a socket's queue; what is put goes out at once.
+
+    A poll that began before the upgrade ends here: it finds nothing more.
+    """
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -320,6 +323,12 @@ class _Direct:
 
     def empty(self) -> bool:
         return True
+
+    def get_nowait(self) -> Any:
+        raise asyncio.QueueEmpty
+
+    def task_done(self) -> None:
+        return
 
     async def join(self) -> None:
         return
