@@ -166,7 +166,8 @@ async def test_a_member_that_upgrades_in_a_burst_misses_nothing(server: tuple[No
             async with http.get(polling) as response:
                 take(await response.text())
 
-        await http.post(polling, data='40\x1e421["joinSession","desk"]')
+        async with http.post(polling, data='40\x1e421["joinSession","desk"]'):
+            pass
         await poll()
         await poll()
         await emit(node, 0)

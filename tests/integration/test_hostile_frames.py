@@ -265,7 +265,8 @@ async def test_jsonp_and_foreign_origins_are_refused(server: tuple[Node, str]) -
             assert response.status == 400
         async with http.get(where, headers={"Origin": "https://evil.example"}) as response:
             assert response.status == 400
-        await http.post(f"{where}&sid={sid}", data="1")
+        async with http.post(f"{where}&sid={sid}", data="1"):
+            pass
     await nothing_is_left(node)
 
 
@@ -277,20 +278,23 @@ async def test_a_probe_that_is_never_finished_leaves_polling_alive(
         sid = await poll_open(http, url)
         polling = f"{url}{PATH}?EIO=4&transport=polling&sid={sid}"
         socket = f"{url}{PATH}?EIO=4&transport=websocket&sid={sid}"
-        await http.post(polling, data="40")
+        async with http.post(polling, data="40"):
+            pass
         async with http.get(polling) as response:
             assert (await response.text()).startswith("40")
         ws = await http.ws_connect(socket)
         await ws.send_str("2probe")
         assert (await ws.receive_str()) == "3probe"
         await ws.close()
-        await http.post(polling, data='421["joinSession","desk"]')
+        async with http.post(polling, data='421["joinSession","desk"]'):
+            pass
         async with asyncio.timeout(5):
             text = ""
             while "431" not in text:
                 async with http.get(polling) as response:
                     text += await response.text()
-        await http.post(polling, data="1")
+        async with http.post(polling, data="1"):
+            pass
     await nothing_is_left(node)
 
 

@@ -63,6 +63,11 @@ def upgrading(url: str, sid: str) -> str:
     return f"{url}{PATH}?EIO=4&transport=websocket&sid={sid}"
 
 
+async def post(http: aiohttp.ClientSession, where: str, frames: str) -> None:
+    async with http.post(where, data=frames) as response:
+        await response.read()
+
+
 async def poll_open(http: aiohttp.ClientSession, url: str) -> str:
     async with http.get(polling(url)) as response:
         sid: str = json.loads((await response.text())[1:])["sid"]
@@ -75,7 +80,7 @@ async def test_nobody_connects_on_a_socket_that_closed_in_the_same_request(
     node, url = server
     async with aiohttp.ClientSession() as http:
         sid = await poll_open(http, url)
-        await http.post(polling(url, sid), data="1\x1e40")
+        await post(http, polling(url, sid), "1\x1e40")
     await nothing_is_left(node)
 
 
@@ -154,7 +159,7 @@ async def test_a_second_upgrade_is_refused_while_one_is_under_way(
     node, url = server
     async with aiohttp.ClientSession() as http:
         sid = await poll_open(http, url)
-        await http.post(polling(url, sid), data="40")
+        await post(http, polling(url, sid), "40")
         first = await http.ws_connect(upgrading(url, sid))
         with pytest.raises(aiohttp.WSServerHandshakeError, match="400"):
             await http.ws_connect(upgrading(url, sid))
@@ -206,10 +211,22 @@ async def test_a_close_packet_ends_a_half_open_upgrade_too(server: tuple[Node, s
     async with aiohttp.ClientSession() as http:
         sid = await poll_open(http, url)
         ws = await http.ws_connect(upgrading(url, sid))
-        await http.post(polling(url, sid), data="1")
+        await post(http, polling(url, sid), "1")
         message = await ws.receive(5)
         assert message.type == aiohttp.WSMsgType.CLOSE
         await nothing_is_left(node)
+
+
+async def test_a_close_packet_ends_the_poll_that_waits(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with aiohttp.ClientSession() as http:
+        sid = await poll_open(http, url)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as both:
+            poll = both.create_task(http.get(polling(url, sid)))
+            await until(lambda: bool(node.server.eio.sockets[sid].queue._getters), 5, "it polls")
+            await post(http, polling(url, sid), "1")
+        assert await poll.result().text() == "1"
+    await nothing_is_left(node)
 
 
 HALF_HANDSHAKES = {

@@ -253,8 +253,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         if timer := self._without_connect.pop(eio_sid, None):
             timer.cancel()
         self._part(eio_sid)
-        if peer := self.sockets.peers.get(eio_sid):  # it never got past its upgrade
-            peer.close()
+        self.sockets.ended(eio_sid)
 
     def _put(self, connection: Connection, incoming: Incoming) -> None:
         connection.inbox.append(incoming)

@@ -230,7 +230,15 @@ class Sockets:
         socket = self.engine.sockets.get(sid)
         if socket is not None and not socket.upgraded:
             await socket.close(wait=False, abort=True, reason=self.engine.reason.SERVER_DISCONNECT)
-            await socket.queue.put(None)  # releases the poll
+
+    def ended(self, sid: str) -> None:
+        """Let go of what a closed socket may still have: a poll, an upgrade under way."""
+        socket = self.engine.sockets.get(sid)
+        if socket is not None and not socket.upgraded:
+            socket.queue.put_nowait(engine_packet.Packet(engine_packet.CLOSE))
+            socket.queue.put_nowait(None)
+        if peer := self.peers.get(sid):
+            peer.close()
 
     # ------------------------------------------------------------ polling
 
