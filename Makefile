@@ -24,11 +24,11 @@ install-dev: .venv/.installed-dev  ## make .venv with everything the tests need
 	@touch $@
 
 client_examples/node/node_modules: client_examples/node/package-lock.json
-	npm ci --prefix client_examples/node --no-audit --no-fund --silent
+	npm ci --prefix client_examples/node --no-audit --no-fund --loglevel error
 	@touch $@
 
 tests/typescript/node_modules: tests/typescript/package-lock.json
-	npm ci --prefix tests/typescript --no-audit --no-fund --silent
+	npm ci --prefix tests/typescript --no-audit --no-fund --loglevel error
 	@touch $@
 
 NODE_MODULES := client_examples/node/node_modules tests/typescript/node_modules

@@ -79,6 +79,7 @@ class Member(picows.WSListener):  # type: ignore[misc]  # a class of a C extensi
         """A server that hangs up while it is measured spoils the figures."""
         if not self.closing:
             self.tally.wrong.append("a client was cut by the server")
+            self.ready.set()
             self.tally.changed.set()
 
     def on_ws_frame(self, _transport: Any, frame: Any) -> None:
@@ -193,7 +194,9 @@ class Members:
                 await member.ready.wait()
                 return member
 
-        self._members += await asyncio.gather(*(open_one(number) for number in range(*numbers)))
+        async with asyncio.timeout(within_s):
+            opened = await asyncio.gather(*(open_one(number) for number in range(*numbers)))
+        self._members += opened
         await self._tally.until("ready", enough, within_s)
         return {"wall_s": time.monotonic() - began}
 

@@ -5,6 +5,7 @@ Each test names one inner thing that ``realtime/`` uses and checks what it does 
 
 import asyncio
 import inspect
+import re
 from typing import Any
 
 import engineio
@@ -51,6 +52,18 @@ def test_engineio_pings_only_while_last_ping_is_set_and_times_out_by_it() -> Non
 
 def test_none_in_the_queue_ends_a_poll() -> None:
     assert "if packets == [None]:\n            return []" in source(AsyncSocket.poll)
+
+
+def test_a_poll_asks_of_the_queue_what_its_replacement_can_do() -> None:
+    asked = set(re.findall(r"self\.queue\.(\w+)", source(AsyncSocket.poll)))
+    assert asked == {"get", "get_nowait", "put_nowait", "task_done"}
+    # A poll that is there already may meet the replacement, after its one ``get``.
+    assert source(AsyncSocket.poll).count("self.queue.get()") == 1
+
+
+def test_a_socket_is_marked_as_closing_before_anybody_hears_of_it() -> None:
+    closing = source(AsyncSocket.close)
+    assert closing.index("self.closing = True") < closing.index("'disconnect'")
 
 
 def test_monitoring_can_be_switched_off() -> None:

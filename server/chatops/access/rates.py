@@ -42,6 +42,6 @@ class TokenBucket:
                 "You are sending faster than this server allows.",
                 f"Wait {max(wait_s, 0.1):.1f} s; the limit is {self._rate.per_s:g} a second "
                 f"after a burst of {self._rate.burst}.",
-                retry_after_s=round(wait_s, 3),
+                retry_after_s=max(round(wait_s, 3), 0.001),
             )
         self._tokens -= 1.0
