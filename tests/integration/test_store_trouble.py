@@ -137,3 +137,23 @@ async def test_the_same_message_over_two_sockets_at_once_is_one(
         assert acks[0] == acks[1]
         assert [ack["message"]["seq"] for ack in acks[0]] == list(range(1, 21))
     assert len(await stored_log(url, "two")) == 20
+
+
+async def test_a_command_that_was_stored_without_a_word_runs_once_when_it_is_retried(
+    server: tuple[Node, str, Trouble],
+) -> None:
+    _, url, trouble = server
+    request = {"sessionId": "desk", "content": "/rename Monday", "clientMessageId": "r1"}
+    async with RawClient(url, auth={"name": "Kim"}) as kim:
+        await kim.ask(1, "joinSession", "desk")
+        trouble.silenced = 1
+        refused = await kim.ask(2, "sendMessage", request)
+        assert refused["error"]["code"] == "store_unavailable"
+        accepted = await kim.ask(3, "sendMessage", request)
+        assert accepted["ok"]
+        result = await kim.event("commandResult")
+        assert result["commandId"] == accepted["commandId"]
+        assert (await kim.ask(4, "sendMessage", request))["message"] == accepted["message"]
+    log = await stored_log(url, "desk")
+    check_numbers(log)
+    assert sum(entry["type"] == "commandResult" for entry in log) == 1

@@ -1,8 +1,9 @@
 """A message from any face: decide what it is, store it, show it, act on it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from chatops.tasks import Supervisor
 log = structlog.get_logger(__name__)
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
+_DOUBTS = 1_000
 
 Whisper = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Sends an event to the caller alone."""
@@ -55,6 +57,7 @@ class Chat:
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._supervisor = supervisor
+        self._in_doubt: deque[str] = deque(maxlen=_DOUBTS)
 
     async def post(
         self,
@@ -147,6 +150,9 @@ class Chat:
         )
         if key and (first := await self._sessions.find(session_id, author, key)):
             # A retry must not be refused because the first one did what it was to do.
+            if first.command_id is not None and first.command_id in self._in_doubt:
+                self._in_doubt.remove(first.command_id)
+                self._start(replace(ctx, command_id=first.command_id), call)
             return Posted(first.payload, first.command_id)
         await self._dispatcher.check(ctx, call)
         if call.spec.private:
@@ -155,10 +161,18 @@ class Chat:
         entry = user_message(
             session_id, author, call.text, key=key, metadata=metadata, command_id=ctx.command_id
         )
-        done = await self._sessions.append(session_id, entry)
+        try:
+            done = await self._sessions.append(session_id, entry)
+        except StoreUnavailableError:
+            # It may be stored all the same. Then a retry finds it, and it has not been run.
+            self._in_doubt.append(ctx.command_id)
+            raise
         if not done.duplicate:
-            self._supervisor.start(self._run(ctx, call), f"command {ctx.command_id}")
+            self._start(ctx, call)
         return Posted(done.entry.payload, done.entry.command_id)
+
+    def _start(self, ctx: CommandContext, call: Call) -> None:
+        self._supervisor.start(self._run(ctx, call), f"command {ctx.command_id}")
 
     async def _run(self, ctx: CommandContext, call: Call) -> None:
         """Run a command of the room; unless a job will answer it, store and show its result."""
