@@ -1,4 +1,4 @@
-"""The console script: serve, run, import, schema."""
+"""The console script: serve, run, import, download, schema."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from chatops import __version__, logs
 from chatops.errors import AppError
+from chatops.protocol.base import utc_now
 from chatops.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-jumps", action="store_true", help="accept jumps that look like unadjusted splits"
     )
     imports.set_defaults(command=_import)
+
+    downloads = verbs.add_parser("download", help="download prices (needs chatops[yahoo])")
+    downloads.add_argument("symbols", nargs="+", metavar="SYMBOL")
+    downloads.add_argument("--start", type=date.fromisoformat, default=date(2000, 1, 1))
+    downloads.add_argument("--end", type=date.fromisoformat, default=utc_now().date())
+    downloads.add_argument("--timeframe", default="1d", help="bar length; default 1d")
+    downloads.set_defaults(command=_download)
 
     schema = verbs.add_parser("schema", help="print the contract with clients")
     schema.add_argument(
@@ -155,6 +164,16 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
     )
     for one in done:
         print(one)
+    return 0
+
+
+def _download(given: argparse.Namespace, settings: Settings) -> int:
+    from chatops.backtests.market.files import write_bars
+    from chatops.backtests.market.yahoo import download, yahoo_origin
+
+    for symbol in given.symbols:
+        bars = download(symbol.upper(), given.start, given.end, given.timeframe)
+        print(write_bars(bars, settings.market_folder, yahoo_origin()))
     return 0
 
 

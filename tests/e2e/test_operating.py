@@ -86,3 +86,12 @@ async def test_bad_settings_are_named(tmp_path: Path) -> None:
     code, _, err = await shell(*CHATOPS, "serve", "--workers", "2")
     assert code == 1
     assert "--workers 1" in err
+
+
+async def test_a_download_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    code, _, err = await shell(
+        *CHATOPS, "download", "TSLA", CHATOPS_DATA_DIR=str(tmp_path), PYTHONPATH=str(tmp_path)
+    )
+    assert code == 1
+    assert "chatops[yahoo]" in err
+    assert "Traceback" not in err
