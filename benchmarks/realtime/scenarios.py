@@ -263,7 +263,7 @@ ALL = (*SERVERS, FLOOR)
 
 def _delivery(members: int, rooms: int, *, quick: bool) -> Scenario:
     name = f"deliver {members}" + (f" in {rooms} rooms" if rooms > 1 else "")
-    deliveries = 20_000 if quick else 200_000
+    deliveries = 20_000 if quick else 100_000
     return Scenario(
         name, ALL, loaded(partial(deliver, members=members, rooms=rooms, deliveries=deliveries))
     )
