@@ -54,7 +54,7 @@ class Load:
                 )
             )
         self.members += members
-        return max(answer["wall_s"] for answer in await asyncio.gather(*orders))
+        return float(max(answer["wall_s"] for answer in await asyncio.gather(*orders)))
 
     async def quiet(self, for_s: float) -> None:
         """Return when no client has received a frame for ``for_s`` seconds."""
@@ -93,7 +93,7 @@ class Load:
     async def acks(self, times: int, window: int) -> float:
         """Let every client ask ``times`` times; return the seconds until all were answered."""
         answers = await self._all("acks", times=times, window=window, within_s=_WITHIN_S)
-        return max(answer["wall_s"] for answer in answers)
+        return float(max(answer["wall_s"] for answer in answers))
 
     async def close(self) -> None:
         """Close every connection."""

@@ -56,7 +56,7 @@ class Tally:
             raise ValueError(self.wrong[0])
 
 
-class Member(picows.WSListener):  # type: ignore[misc]  # a class of a C extension
+class Member(picows.WSListener):
     """One client: opens, joins at most one room, then counts and checks what comes."""
 
     def __init__(self, tally: Tally, room: str | None) -> None:
@@ -194,9 +194,12 @@ class Members:
                 await member.ready.wait()
                 return member
 
-        async with asyncio.timeout(within_s):
-            opened = await asyncio.gather(*(open_one(number) for number in range(*numbers)))
-        self._members += opened
+        try:
+            async with asyncio.timeout(within_s):
+                self._members += await asyncio.gather(*map(open_one, range(*numbers)))
+        except TimeoutError:
+            let_in = f"{self._tally.ready} of {enough} clients were let in"
+            raise TimeoutError(f"{let_in} within {within_s:.0f} s") from None
         await self._tally.until("ready", enough, within_s)
         return {"wall_s": time.monotonic() - began}
 

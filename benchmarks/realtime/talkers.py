@@ -83,7 +83,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 )
 
 
-class Talker(picows.WSListener):  # type: ignore[misc]  # a class of a C extension
+class Talker(picows.WSListener):
     """One person in a session of their own."""
 
     def __init__(self, dialect: Dialect) -> None:
