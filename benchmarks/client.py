@@ -3,27 +3,49 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import aiohttp
+import picows
 
 PATH = "/ws/chatops/?EIO=4&transport=websocket"
 ANSWER_WITHIN_S = 30.0
 
 
-class Client:
+class Client(picows.WSListener):
     """One connection with at most one request on its way; made by :func:`connected`."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self) -> None:
+        self._transport: Any = None
         self._last_id = 0
+        self._frames: deque[str] = deque()
+        self._waiter: asyncio.Future[str] | None = None
+
+    def on_ws_connected(self, transport: Any) -> None:
+        """Remember the transport."""
+        self._transport = transport
+
+    def on_ws_frame(self, _transport: Any, frame: Any) -> None:
+        """Take one frame; a ping is answered."""
+        text = frame.get_payload_as_utf8_text()
+        if text == "2":
+            self._say("3")
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(text)
+        else:
+            self._frames.append(text)
+
+    def on_ws_disconnected(self, _transport: Any) -> None:
+        """Whoever waits must hear of it."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ConnectionError("the server hung up"))
 
     async def open(self, name: str) -> None:
         """Say who this is and wait to be let in."""
         await self.frame()  # the handshake
-        await self._socket.send_str(f'40{{"name":"{name}"}}')
+        self._say(f'40{{"name":"{name}"}}')
         if not (answer := await self.frame()).startswith("40"):
             raise RuntimeError(f"not let in: {answer}")
 
@@ -34,15 +56,15 @@ class Client:
             RuntimeError: The server refused it.
             TimeoutError: No ack came.
         """
-        await self.send(event, payload)
+        self.send(event, payload)
         while not (frame := await self.frame()).startswith("43"):
             pass
         return self.ack(frame)
 
-    async def send(self, event: str, payload: dict[str, Any]) -> None:
+    def send(self, event: str, payload: dict[str, Any]) -> None:
         """Send an event that asks for an ack."""
         self._last_id += 1
-        await self._socket.send_str(f"42{self._last_id}{json.dumps([event, payload])}")
+        self._say(f"42{self._last_id}{json.dumps([event, payload])}")
 
     def ack(self, frame: str) -> dict[str, Any]:
         """Return the ack in a frame, which must be of the last event sent."""
@@ -54,23 +76,41 @@ class Client:
 
     async def frame(self) -> str:
         """Return the next frame that is not a ping."""
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            while (frame := await self._socket.receive_str()) == "2":
-                await self._socket.send_str("3")
-        return frame
+        if self._frames:
+            return self._frames.popleft()
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        late = loop.call_later(ANSWER_WITHIN_S, _give_up, waiter)
+        try:
+            return await waiter
+        finally:
+            late.cancel()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._transport.disconnect(False)
+        await self._transport.wait_disconnected()
+
+    def _say(self, text: str) -> None:
+        self._transport.send(picows.WSMsgType.TEXT, text.encode())
+
+
+def _give_up(waiter: asyncio.Future[str]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no answer"))
 
 
 @asynccontextmanager
 async def connected(url: str, count: int, sessions: int) -> AsyncIterator[list[Client]]:
     """Connect so many clients, and spread them evenly over so many sessions."""
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        )
         clients = []
         for number in range(count):
-            socket = await stack.enter_async_context(http.ws_connect(url + PATH))
-            client = Client(socket)
+            client = Client()
+            await picows.ws_connect(
+                lambda client=client: client, url.replace("http", "ws", 1) + PATH
+            )
+            stack.push_async_callback(client.close)
             await client.open(f"P{number}")
             await client.call("joinSession", {"sessionId": f"room{number % sessions}"})
             clients.append(client)

@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.client import Client, connected, timed_ms
 from benchmarks.program import Program, running
 
@@ -59,7 +61,7 @@ def acks(arguments: Sequence[str], folder: Path, sessions: int, seconds: float) 
     with running(arguments, folder) as program:
         if keeps := "hello" not in arguments[-1]:
             program.wait_for_workers()  # what they load must not be in the figures
-        load, acked = asyncio.run(_load(program, sessions, seconds))
+        load, acked = uvloop.run(_load(program, sessions, seconds))
     if keeps and (kept := _messages(program.data_dir)) < acked:
         raise RuntimeError(f"{acked} messages were acked, {kept} are stored")
     return load

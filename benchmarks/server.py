@@ -138,7 +138,7 @@ async def _run_jobs(url: str) -> list[_Run]:
             command = f"/run_backtest sma_crossover AAPL start=2005-01-01 fee=0.001{number:02d}"
             seen: dict[str, float] = {}
             sent = time.perf_counter()
-            await client.send("sendMessage", {"sessionId": "room0", "content": command})
+            client.send("sendMessage", {"sessionId": "room0", "content": command})
             while not {"ack", "final", "result"} <= seen.keys():
                 frame = await client.frame()
                 seen.setdefault(_what(frame), (time.perf_counter() - sent) * 1000)

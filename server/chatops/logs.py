@@ -3,10 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Literal
 
 import structlog
@@ -15,27 +13,36 @@ _SECRET_KEYS = re.compile(r"token|secret|password|api_?key|authorization|cookie"
 _URL_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-_about: ContextVar[Mapping[str, Any]] = ContextVar("about", default=MappingProxyType({}))
+Facts = Callable[[], Mapping[str, Any]]
+
+_about: ContextVar[tuple[Facts, ...]] = ContextVar("about", default=())
 
 
-@contextmanager
-def about(facts: Mapping[str, Any]) -> Iterator[None]:
-    """Add ``facts`` to every event that is logged meanwhile.
+class about:  # noqa: N801 - used as ``with about(facts):``
+    """Add what ``facts`` returns to every event that is logged meanwhile.
 
-    One variable for all of them: binding costs the same for a request that logs nothing, which is
-    nearly every one.
+    It is called when something is logged, and nearly every request logs nothing.
     """
-    token = _about.set({**_about.get(), **facts})
-    try:
-        yield
-    finally:
-        _about.reset(token)
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        self._token = _about.set((*_about.get(), self._facts))
+
+    def __exit__(self, *_error: object) -> None:
+        _about.reset(self._token)
 
 
 def _add_facts(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    return {**_about.get(), **event}
+    found: dict[str, Any] = {}
+    for facts in _about.get():
+        found.update(facts())
+    return {**found, **event}
 
 
 def _redact(

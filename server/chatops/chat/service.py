@@ -201,7 +201,7 @@ class Chat:
             await whisper("commandResult", _result_entry(ctx, outcome).payload)
 
     async def _outcome(self, ctx: CommandContext, call: Call) -> CommandResult | Deferred:
-        with about({"command_id": ctx.command_id, "command": call.spec.name}):
+        with about(lambda: {"command_id": ctx.command_id, "command": call.spec.name}):
             try:
                 return await self._dispatcher.run(ctx, call)
             except AppError as error:

@@ -31,7 +31,8 @@ def utc_now() -> datetime:
 
 def rfc3339(at: datetime) -> str:
     """Return ``at`` as the wire writes times: RFC 3339, UTC, milliseconds, ``Z``."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 Timestamp = Annotated[
@@ -53,6 +54,7 @@ PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 # Ids are to be unique, not secret; the system's own source costs a system call each time.
 _draw = random.Random(secrets.randbits(128)).getrandbits  # noqa: S311
 
@@ -60,7 +62,7 @@ _draw = random.Random(secrets.randbits(128)).getrandbits  # noqa: S311
 def new_id(prefix: str) -> str:
     """Return a fresh id: the prefix and 12 characters of 60 random bits."""
     bits = _draw(60)
-    return f"{prefix}_" + "".join([_ALPHABET[bits >> shift & 31] for shift in range(0, 60, 5)])
+    return f"{prefix}_" + "".join([_PAIRS[bits >> shift & 1023] for shift in range(0, 60, 10)])
 
 
 class WireModel(BaseModel):

@@ -1,7 +1,8 @@
 """JSON as the wire allows it: what another client's parser or the store chokes on is refused.
 
-Refused: NaN and infinities (also as ``1e999``), integers beyond 64 bits, a name twice in one
-object, nesting deeper than 16, lone surrogates. Python's own parser lets all of these through.
+Refused when read: NaN and infinities (also as ``1e999``), integers beyond 64 bits, a name twice in
+one object, nesting deeper than 16, lone surrogates. Python's own parser lets all of these through;
+orjson, which writes, would let pass a name twice.
 """
 
 import json
@@ -9,9 +10,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import orjson
+
 MAX_DEPTH = 16
 
 _INT64 = 2**63
+
+# A time that somebody forgot to write as the wire does must not pass as one.
+_ONLY_JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class StrictJsonError(ValueError):
@@ -48,9 +54,6 @@ _decoder = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object)
 _careful = json.JSONDecoder(
     parse_constant=_constant, parse_float=_float, parse_int=_int, object_pairs_hook=_object
 )
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
 
 
 def loads(text: str, **_options: Any) -> Any:
@@ -73,13 +76,18 @@ def loads(text: str, **_options: Any) -> Any:
     return value
 
 
-def dumps(value: Any, **_options: Any) -> str:
-    """Return ``value`` as compact JSON.
+def encode(value: Any) -> bytes:
+    """Return ``value`` as compact JSON in UTF-8; NaN and infinities become null, "undefined".
 
     Raises:
-        ValueError: It holds a NaN or an infinity, which would disconnect JavaScript clients.
+        TypeError: It holds something that is no JSON value, or half of a surrogate pair.
     """
-    return _encode(value)
+    return orjson.dumps(value, option=_ONLY_JSON)
+
+
+def dumps(value: Any, **_options: Any) -> str:
+    """Return the text of :func:`encode`."""
+    return encode(value).decode()
 
 
 def _check_depth(value: Any) -> None:

@@ -23,7 +23,7 @@ class SocketChannel:
 
     async def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
         """Hand the event to every connection in the room."""
-        await self._server.emit(event, payload, room=_room(session_id))
+        await self._server.manager.emit(event, payload, "/", _room(session_id))
 
 
 def _room(session_id: str) -> str:

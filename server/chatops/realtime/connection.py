@@ -17,7 +17,7 @@ INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """An event as it arrived; ``refused`` says what was wrong with it, if something was."""
 
@@ -25,7 +25,12 @@ class Incoming:
     payload: Any
     ack_id: int | None
     refused: str | None = None
-    request_id: str = field(default_factory=lambda: f"req_{_run}{next(_count):x}")
+    number: int = field(default_factory=_count.__next__)
+
+    @property
+    def request_id(self) -> str:
+        """Id under which the log has it."""
+        return f"req_{_run}{self.number:x}"
 
     def facts(self, connection: "Connection") -> dict[str, Any]:
         """Return what every line of the log about it says."""

@@ -26,7 +26,7 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         super().__init__()
         self.sockets: Sockets | None = None
         self.deliveries = 0
-        self._waiting: list[tuple[str, list[str]]] = []
+        self._waiting: list[tuple[str, list[bytes]]] = []
         self._due: asyncio.Handle | None = None
 
     async def emit(
@@ -51,7 +51,7 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         members = self.rooms.get(namespace, {}).get(target)
         if not members:
             return
-        packet = "42" + strictjson.dumps([event, data])
+        packet = b"42" + strictjson.encode([event, data])
         if target in members:  # the room of one connection alone
             self.flush()
             self._deliver(members.values(), [packet])
@@ -74,9 +74,9 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
             if members := rooms.get(room):
                 self._deliver(members.values(), packets)
 
-    def _deliver(self, engine_ids: Collection[str], packets: list[str]) -> None:
+    def _deliver(self, engine_ids: Collection[str], packets: list[bytes]) -> None:
         assert self.sockets is not None  # noqa: S101 - set when the server is made
-        frames = b"".join([text_frame(packet.encode()) for packet in packets])
+        frames = b"".join(map(text_frame, packets))
         peers = self.sockets.peers
         for engine_id in engine_ids:
             peer = peers.get(engine_id)
@@ -86,12 +86,13 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
                 self._enqueue(engine_id, packets)
         self.deliveries += len(engine_ids) * len(packets)
 
-    def _enqueue(self, engine_id: str, packets: list[str]) -> None:
+    def _enqueue(self, engine_id: str, packets: list[bytes]) -> None:
         assert self.sockets is not None  # noqa: S101 - set when the server is made
         socket = self.sockets.engine.sockets.get(engine_id)
         if socket is not None and not socket.closed:
             for packet in packets:
-                socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, packet[1:]))
+                text = packet[1:].decode()
+                socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text))
 
     def register(self, engine_id: str) -> str | None:
         """Make an admitted connection known and return its id; None if it is known already."""

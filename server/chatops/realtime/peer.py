@@ -131,9 +131,9 @@ class Peer(asyncio.Protocol):
         self.transport.write(frames)
         self.written += len(frames)
 
-    def send(self, text: str) -> None:
-        """Send one text frame."""
-        self.write(text_frame(text.encode()))
+    def send(self, text: bytes) -> None:
+        """Send one frame of UTF-8 text."""
+        self.write(text_frame(text))
 
     def close(self, code: int = NORMAL) -> None:
         """Send what waits, for at most 5 seconds, then a close frame, then end the connection."""

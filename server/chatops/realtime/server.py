@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 import socketio
@@ -212,22 +213,23 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
                 log.exception("connect_failed")
                 error = InternalError("The server could not let you in.", "Try again.")
             data = {"message": error.message, "data": {"code": error.code, "hint": error.hint}}
-            self._send(eio_sid, StrictPacket(packet.CONNECT_ERROR, data, namespace=namespace))
+            refusal = StrictPacket(packet.CONNECT_ERROR, data, namespace=namespace)
+            self._send(eio_sid, f"4{refusal.encode()}".encode())
             return
         if timer := self._without_connect.pop(eio_sid, None):
             timer.cancel()
         self._connections[eio_sid] = connection
-        self._send(eio_sid, StrictPacket(packet.CONNECT, {"sid": connection.id}, namespace="/"))
+        self._send(eio_sid, b"40" + strictjson.encode({"sid": connection.id}))
 
-    def _send(self, eio_sid: str, pkt: StrictPacket) -> None:
-        """Send a packet to one client, after what its rooms were told before."""
+    def _send(self, eio_sid: str, message: bytes) -> None:
+        """Send an Engine.IO message to one client, after what its rooms were told before."""
         self.manager.flush()
-        text = f"4{pkt.encode()}"
         peer = self.sockets.peers.get(eio_sid)
         if peer is not None and peer.live:
-            peer.send(text)
+            peer.send(message)
         elif (socket := self.eio.sockets.get(eio_sid)) is not None and not socket.closed:
-            socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text[1:]))
+            text = message[1:].decode()
+            socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text))
 
     def _part(self, eio_sid: str) -> bool:
         """Part with the connection of a socket, at once; return whether there was one."""
@@ -275,7 +277,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             connection.serving = None
 
     async def _serve(self, connection: Connection, incoming: Incoming) -> None:
-        with about(incoming.facts(connection)):
+        with about(partial(incoming.facts, connection)):
             try:
                 self._check(connection, incoming)
                 assert self._handler is not None  # noqa: S101 - attached before it is served
@@ -310,8 +312,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     def _replier(self, connection: Connection, incoming: Incoming) -> Reply:
         async def reply(ack: dict[str, Any]) -> None:
             if incoming.ack_id is not None and not connection.closed:
-                pkt = StrictPacket(packet.ACK, [ack], namespace="/", id=incoming.ack_id)
-                self._send(connection.engine_id, pkt)
+                message = b"43%d" % incoming.ack_id + strictjson.encode([ack])
+                self._send(connection.engine_id, message)
 
         return reply
 
@@ -327,7 +329,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     async def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""
-        await self.emit(event, payload, to=connection_id)
+        await self.manager.emit(event, payload, "/", connection_id)
 
     # ------------------------------------------------- admission
 
@@ -362,7 +364,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
                 "Use a Socket.IO 5 client, text frames only.",
             )
             wire = wire_error(error, f"req_{secrets.token_hex(6)}", None).to_wire()
-            self._send(eio_sid, StrictPacket(packet.EVENT, ["error", wire], namespace="/"))
+            self._send(eio_sid, b"42" + strictjson.encode(["error", wire]))
 
     @staticmethod
     def _call_later(delay_s: float, call: Callable[..., None], *args: Any) -> asyncio.TimerHandle:

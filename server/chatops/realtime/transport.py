@@ -176,7 +176,7 @@ class Sockets:
     def _upgrade(self, socket: Any, peer: Peer, frame: str) -> None:
         """Answer the probe, then move what waits for the poll to the WebSocket."""
         if frame == "2probe":
-            peer.send("3probe")
+            peer.send(b"3probe")
             socket.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll
         elif frame == "5":
             self._flush(socket, peer)
@@ -188,7 +188,7 @@ class Sockets:
         while not socket.queue.empty():
             waiting = socket.queue.get_nowait()
             if waiting is not None and waiting.packet_type != engine_packet.NOOP:
-                peer.send(waiting.encode())
+                peer.send(waiting.encode().encode())
         socket.queue = _Direct(peer)
         polled.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # if a poll waits, it ends
         socket.upgraded, socket.upgrading = True, False
@@ -327,7 +327,7 @@ class _Direct:
         if packet is None:
             self._peer.close()
         else:
-            self._peer.send(packet.encode())
+            self._peer.send(packet.encode().encode())
 
     def empty(self) -> bool:
         return True

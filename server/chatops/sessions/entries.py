@@ -19,6 +19,11 @@ def author_of(person: Person) -> events.Author:
     return events.Author(id=person.id, name=person.name)
 
 
+def _author(person: Person) -> dict[str, str]:
+    # What ``author_of(person).to_wire()`` gives, without a model for every message.
+    return {"id": person.id, "name": person.name}
+
+
 def client_key(key: str) -> str:
     """Return the key under which a client's key is stored; none is that of a result."""
     return f"client:{key}"
@@ -43,7 +48,7 @@ def user_message(
         "role": "user" if author != SYSTEM else "system",
         "content": content,
         "timestamp": rfc3339(utc_now()),
-        "author": author_of(author).to_wire(),
+        "author": _author(author),
     }
     if kept:
         payload["metadata"] = kept
@@ -61,7 +66,7 @@ def notice(session_id: str, actor: Person, content: str) -> NewEntry:
         "role": "system",
         "content": content,
         "timestamp": rfc3339(utc_now()),
-        "author": author_of(actor).to_wire(),
+        "author": _author(actor),
     }
     return NewEntry("message", actor, payload)
 
@@ -83,7 +88,7 @@ def command_result(
         "commandId": command_id,
         "command": command,
         "sessionId": session_id,
-        "requestedBy": author_of(person).to_wire(),
+        "requestedBy": _author(person),
         "durationMs": max(round(elapsed.total_seconds() * 1000), 0),
     }
     if result.data is not None:

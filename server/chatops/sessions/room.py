@@ -98,3 +98,34 @@ class Room:
         if entry.seq > self.cursor:
             self.cursor = entry.seq
             await emit(entry)
+
+
+class Hold:
+    """The room to oneself: ``async with`` waits for its lock, and it is not forgotten meanwhile.
+
+    A class, because what every message passes through should not be a generator each time.
+    """
+
+    __slots__ = ("_let_go", "_room")
+
+    def __init__(self, room: Room, let_go: Callable[[Room], None]) -> None:
+        self._room = room
+        self._let_go = let_go
+
+    async def __aenter__(self) -> Room:
+        room = self._room
+        room.users += 1
+        try:
+            await room.lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+        return room
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._room.lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._room.users -= 1
+        self._let_go(self._room)

@@ -7,8 +7,7 @@ tells why nothing can fall between the two.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -24,7 +23,7 @@ from chatops.protocol.base import MAX_ENTRIES, MAX_PAGE, utc_now
 from chatops.sessions.entries import client_key, notice
 from chatops.sessions.model import Appended, Entry, NewEntry, Session
 from chatops.sessions.ports import RoomChannel, SessionStore
-from chatops.sessions.room import UNKNOWN, Presence, Room
+from chatops.sessions.room import UNKNOWN, Hold, Presence, Room
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -162,7 +161,7 @@ class Sessions:
         snapshot does not reach the present (``more``), the room is not entered.
         """
         session = await self.open(session_id, person)
-        async with self._held(session_id) as room, room.lock:
+        async with self._hold(session_id) as room:
             await self._set_cursor(room, session)
             if after_seq is not None and after_seq > room.cursor:
                 # The client has seen more than this room showed: it comes from a faster node.
@@ -190,7 +189,7 @@ class Sessions:
         if self.is_member(connection_id, session_id):
             return
         session = await self.open(session_id, person)
-        async with self._held(session_id) as room, room.lock:
+        async with self._hold(session_id) as room:
             await self._set_cursor(room, session)
             room.admit(connection_id, person)
             await self._enter(room, connection_id)
@@ -204,9 +203,10 @@ class Sessions:
         if not joined:
             del self._of_connection[connection_id]
         await self._channel.leave(connection_id, session_id)
-        async with self._held(session_id) as room:
+        if room := self._rooms.get(session_id):
             room.dismiss(connection_id)
             self._announce_presence(room)
+            self._forget_if_empty(room)
 
     async def drop(self, connection_id: str) -> None:
         """Take the connection out of every room, because it ended."""
@@ -275,7 +275,7 @@ class Sessions:
     async def _show(self, entry: Entry) -> None:
         if entry.session_id not in self._rooms:
             return
-        async with self._held(entry.session_id) as room, room.lock:
+        async with self._hold(entry.session_id) as room:
             if room.cursor == UNKNOWN:  # nobody has seen anything yet
                 return
             if entry.seq == room.cursor + 1:
@@ -304,17 +304,15 @@ class Sessions:
         )
         await self._channel.emit(room.session_id, "presence", payload.to_wire())
 
-    @asynccontextmanager
-    async def _held(self, session_id: str) -> AsyncIterator[Room]:
-        """Hold the room so that it is not forgotten while somebody waits for its lock."""
-        room = self._rooms.setdefault(session_id, Room(session_id))
-        room.users += 1
-        try:
-            yield room
-        finally:
-            room.users -= 1
-            if not room.users and not room.members:
-                self._rooms.pop(session_id, None)
+    def _hold(self, session_id: str) -> Hold:
+        room = self._rooms.get(session_id)
+        if room is None:
+            room = self._rooms[session_id] = Room(session_id)
+        return Hold(room, self._forget_if_empty)
+
+    def _forget_if_empty(self, room: Room) -> None:
+        if not room.users and not room.members:
+            self._rooms.pop(room.session_id, None)
 
 
 def _page(entries: Sequence[Entry]) -> list[Entry]:

@@ -1,26 +1,27 @@
 """How values are written in columns: compact JSON, and times that sort as text."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+import orjson
+
+from chatops.protocol.strictjson import dumps
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_json(value: Any) -> str:
-    """Return ``value`` as compact JSON text.
+    """Return ``value`` as compact JSON text, as the wire writes it.
 
     Raises:
-        ValueError: It holds NaN or an infinity, which JSON cannot say.
         TypeError: It holds something that is no JSON value.
     """
-    return _ENCODER.encode(value)
+    return dumps(value)
 
 
 def from_json(text: str) -> Any:
     """Return the JSON value of ``text``."""
-    return json.loads(text)
+    return orjson.loads(text)
 
 
 def to_time(at: datetime) -> str:

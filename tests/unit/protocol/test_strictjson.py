@@ -1,5 +1,6 @@
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -123,9 +124,14 @@ def test_what_is_no_json_is_refused_with_its_place(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_no_client_could_read_is_not_written(value: float) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        dumps({"metrics": [value]})
+def test_a_number_that_no_client_could_read_is_written_as_undefined(value: float) -> None:
+    assert dumps({"metrics": [value, 1.5]}) == '{"metrics":[null,1.5]}'
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, b"x", "\ud83d", 2**64])
+def test_what_is_no_json_of_the_wire_is_not_written(value: Any) -> None:
+    with pytest.raises(TypeError):
+        dumps({"at": value})
 
 
 def test_json_is_written_without_spaces() -> None:
