@@ -88,7 +88,7 @@ async def test_acks_and_whispers_do_not_overtake_the_room(server: tuple[Node, st
         (connection,) = node.server.connections().values()
         for number in range(0, 30, 3):
             await emit(node, number)
-            await node.server.whisper(connection.id, "message", {"number": number + 1})
+            node.server.whisper(connection.id, "message", {"number": number + 1})
             await emit(node, number + 2)
         assert await numbers(client, 30) == list(range(30))
 

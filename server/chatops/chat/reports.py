@@ -25,11 +25,11 @@ class JobReports:
         """Show where the job stands, in the asker's room."""
         shown = replace(job, title=title_for(job, asker))
         payload = progress_payload(shown, asker.session_id, asker.person, queue_position, eta_s)
-        await self._sessions.emit(asker.session_id, "backtestProgress", payload)
+        self._sessions.emit(asker.session_id, "backtestProgress", payload)
 
     async def ended(self, job: Job, asker: Asker) -> None:
         """Give the asker's room the final progress, then the stored result."""
-        await self._sessions.emit(asker.session_id, "backtestProgress", final_payload(job, asker))
+        self._sessions.emit(asker.session_id, "backtestProgress", final_payload(job, asker))
         entry = command_result(
             answer(job, asker),
             command_id=asker.command_id,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
 _DOUBTS = 1_000
 
-Whisper = Callable[[str, dict[str, Any]], Awaitable[None]]
+Whisper = Callable[[str, dict[str, Any]], None]
 """Sends an event to the caller alone."""
 
 
@@ -198,7 +198,7 @@ class Chat:
         """Run a private command and tell its caller alone."""
         outcome = await self._outcome(ctx, call)
         if isinstance(outcome, CommandResult):
-            await whisper("commandResult", _result_entry(ctx, outcome).payload)
+            whisper("commandResult", _result_entry(ctx, outcome).payload)
 
     async def _outcome(self, ctx: CommandContext, call: Call) -> CommandResult | Deferred:
         with about(lambda: {"command_id": ctx.command_id, "command": call.spec.name}):

@@ -2,7 +2,9 @@
 
 import random
 import secrets
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
@@ -35,6 +37,17 @@ def rfc3339(at: datetime) -> str:
     return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
+@lru_cache(maxsize=2)
+def _rfc3339_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def rfc3339_now() -> str:
+    """Return ``rfc3339(utc_now())`` for a fraction of its cost: every message has one."""
+    second, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_rfc3339_second(second)}.{ms:03d}Z"
+
+
 Timestamp = Annotated[
     datetime,
     PlainSerializer(rfc3339, return_type=str),
@@ -53,16 +66,13 @@ ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 # Ids are to be unique, not secret; the system's own source costs a system call each time.
 _draw = random.Random(secrets.randbits(128)).getrandbits  # noqa: S311
 
 
 def new_id(prefix: str) -> str:
-    """Return a fresh id: the prefix and 12 characters of 60 random bits."""
-    bits = _draw(60)
-    return f"{prefix}_" + "".join([_PAIRS[bits >> shift & 1023] for shift in range(0, 60, 10)])
+    """Return a fresh id: the prefix and 60 random bits in hexadecimal."""
+    return f"{prefix}_{_draw(60):015x}"
 
 
 class WireModel(BaseModel):

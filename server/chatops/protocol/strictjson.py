@@ -6,7 +6,6 @@ orjson, which writes, would let pass a name twice.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -48,10 +47,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# Hooks for numbers cost time at each number, and only long digits or exponents can be too large.
-_LARGE = re.compile(r"[0-9]{16}|[eE][+-]?[0-9]{3}")
-_decoder = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object)
-_careful = json.JSONDecoder(
+_decoder = json.JSONDecoder(
     parse_constant=_constant, parse_float=_float, parse_int=_int, object_pairs_hook=_object
 )
 
@@ -63,7 +59,7 @@ def loads(text: str, **_options: Any) -> Any:
         StrictJsonError: It is not JSON, or not the JSON of the wire.
     """
     try:
-        value = (_careful if _LARGE.search(text) else _decoder).decode(text)
+        value = _decoder.decode(text)
     except RecursionError:
         raise StrictJsonError(f"It is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:

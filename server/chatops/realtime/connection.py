@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class Connection:
         bucket: Its allowance, or None without limits.
         inbox: Events that wait, oldest first.
         serving: The task that works through the inbox, if one does.
+        at_once: Events served since it came or the last such task ended, each as it arrived.
         closed: Set when the client is gone; nothing more is served.
         paused: The WebSocket that is not read because the inbox is full.
     """
@@ -63,7 +65,8 @@ class Connection:
     engine_id: str
     person: Person
     bucket: TokenBucket | None
-    inbox: list[Incoming] = field(default_factory=list)
+    inbox: deque[Incoming] = field(default_factory=deque)
     serving: asyncio.Task[None] | None = None
+    at_once: int = 0
     closed: bool = False
     paused: Peer | None = None

@@ -40,15 +40,19 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         to: str | None = None,
         **_kwargs: Any,
     ) -> None:
-        """Send an event to a room, or to one connection (whose id is the name of its room)."""
+        """Send an event as the library's users do; see :meth:`show`."""
         target = to or room
         if callback is not None or skip_sid is not None or target is None:
             self.flush()
             await super().emit(
                 event, data, namespace, room=target, skip_sid=skip_sid, callback=callback
             )
-            return
-        members = self.rooms.get(namespace, {}).get(target)
+        else:
+            self.show(target, event, data)
+
+    def show(self, target: str, event: str, data: Any) -> None:
+        """Send an event to a room, or to one connection (whose id is the name of its room)."""
+        members = self.rooms.get("/", {}).get(target)
         if not members:
             return
         packet = b"42" + strictjson.encode([event, data])

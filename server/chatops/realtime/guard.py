@@ -5,7 +5,7 @@ has the list.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from socketio import packet
 
@@ -21,6 +21,7 @@ RESERVED = frozenset(
 """Events that the libraries raise themselves: from a client they would call our own handlers."""
 
 # Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
+_EVENT = str(packet.EVENT)
 _FRAME = re.compile(r"([0-3])(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?(?![0-9])(.*)", re.ASCII | re.DOTALL)
 
 
@@ -61,45 +62,62 @@ class BadEvent:
 
 
 class StrictPacket(packet.Packet):  # type: ignore[misc]  # the library is not typed
-    """A Socket.IO packet without binary parts, whose JSON is that of the wire.
-
-    ``data`` of an event is the list of its name and arguments, or a :class:`BadEvent`.
-    """
+    """A Socket.IO packet as the library sends it, without binary parts."""
 
     uses_binary_events = False
     json = strictjson
 
-    def decode(self, encoded_packet: Any) -> int:
-        """Take the packet apart.
 
-        Raises:
-            FrameError: It is not a Socket.IO packet that a client may send.
-        """
-        found = _FRAME.fullmatch(encoded_packet) if isinstance(encoded_packet, str) else None
-        if found is None:
-            raise FrameError("a packet of an unknown type")
-        kind, namespace, ack_id, body = found.groups()
-        self.packet_type = int(kind)
-        self.namespace = namespace and namespace.partition("?")[0]
-        self.id = None if ack_id is None else int(ack_id)
-        self.data = self._event(body) if self.packet_type == packet.EVENT else self._other(body)
-        return 0
+class Packet(NamedTuple):
+    """A Socket.IO packet of a client.
 
-    def _event(self, body: str) -> Any:
-        if len(body) > MAX_PAYLOAD_BYTES or len(body.encode(errors="ignore")) > MAX_PAYLOAD_BYTES:
-            return BadEvent(f"The payload is larger than {MAX_PAYLOAD_BYTES // 1024} KiB.")
-        try:
-            data = strictjson.loads(body)
-        except StrictJsonError as error:
-            return BadEvent(f"The payload was refused: {error}")
-        if not isinstance(data, list) or not data or not isinstance(data[0], str):
-            raise FrameError("an event without a name")
-        return data
+    Attributes:
+        kind: Its type.
+        namespace: Where it belongs.
+        ack_id: The number that the answer must bear, if one is asked for.
+        data: Of an event the list of its name and arguments, or a :class:`BadEvent`.
+    """
 
-    def _other(self, body: str) -> Any:
-        if not body:
-            return None
-        try:
-            return strictjson.loads(body)
-        except StrictJsonError as error:
-            raise FrameError(f"a packet with bad JSON: {error}") from None
+    kind: int
+    namespace: str
+    ack_id: int | None
+    data: Any
+
+
+def parse(text: Any) -> Packet:
+    """Take a packet apart.
+
+    Raises:
+        FrameError: It is not a Socket.IO packet that a client may send.
+    """
+    found = _FRAME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise FrameError("a packet of an unknown type")
+    kind, namespace, ack_id, body = found.groups()
+    return Packet(
+        int(kind),
+        "/" if namespace is None else namespace.partition("?")[0],
+        None if ack_id is None else int(ack_id),
+        _event(body) if kind == _EVENT else _other(body),
+    )
+
+
+def _event(body: str) -> Any:
+    if 4 * len(body) > MAX_PAYLOAD_BYTES and len(body.encode(errors="ignore")) > MAX_PAYLOAD_BYTES:
+        return BadEvent(f"The payload is larger than {MAX_PAYLOAD_BYTES // 1024} KiB.")
+    try:
+        data = strictjson.loads(body)
+    except StrictJsonError as error:
+        return BadEvent(f"The payload was refused: {error}")
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        raise FrameError("an event without a name")
+    return data
+
+
+def _other(body: str) -> Any:
+    if not body:
+        return None
+    try:
+        return strictjson.loads(body)
+    except StrictJsonError as error:
+        raise FrameError(f"a packet with bad JSON: {error}") from None

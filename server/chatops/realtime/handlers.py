@@ -1,6 +1,6 @@
 """The events of the wire, one row each. Handlers are short: check, hand over, reply."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,8 @@ from chatops.protocol.requests import (
     SessionInfo,
 )
 from chatops.realtime.connection import Connection, Incoming
-from chatops.realtime.server import ChatServer, Reply
+from chatops.realtime.server import ChatServer
+from chatops.realtime.serving import Reply, Rest
 from chatops.sessions.export import row_of
 from chatops.sessions.service import Sessions, Snapshot, member
 
@@ -36,8 +37,8 @@ class Events:
         self._chat = chat
         self._jobs = jobs
 
-    async def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> None:
-        """Serve one event and reply once.
+    def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> Rest | None:
+        """Serve one event and reply once; what has to wait is returned, to be awaited.
 
         Raises:
             UnknownEventError: There is no such event.
@@ -51,19 +52,16 @@ class Events:
             )
         model = CLIENT_EVENTS[incoming.name].request
         request = model.model_validate({} if incoming.payload is None else incoming.payload)
-        await serve(self, connection, request, reply)
+        return serve(self, connection, request, reply)
 
-    async def gone(self, connection: Connection) -> None:
+    def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""
-        await self._sessions.drop(connection.id)
+        self._sessions.drop(connection.id)
 
     async def join(self, connection: Connection, request: JoinSession, reply: Reply) -> None:
         """Enter a room; the ack has the log and leaves before the first live event."""
         if request.name is not None:
             connection.person = _renamed(connection.person, request.name)
-
-        async def answer(snapshot: Snapshot) -> None:
-            await reply(self._join_ack(snapshot))
 
         await self._sessions.join(
             request.session_id,
@@ -71,13 +69,13 @@ class Events:
             connection.person,
             after_seq=request.after_seq,
             limit=request.limit,
-            reply=answer,
+            reply=lambda snapshot: reply(self._join_ack(snapshot)),
         )
 
-    async def leave(self, connection: Connection, request: LeaveSession, reply: Reply) -> None:
+    def leave(self, connection: Connection, request: LeaveSession, reply: Reply) -> None:
         """Leave a room."""
-        await self._sessions.leave(request.session_id, connection.id)
-        await reply(OK)
+        self._sessions.leave(request.session_id, connection.id)
+        reply(OK)
 
     async def send(self, connection: Connection, request: SendMessage, reply: Reply) -> None:
         """Say something, or give a command by its text."""
@@ -90,7 +88,7 @@ class Events:
             metadata=request.metadata,
             whisper=partial(self._server.whisper, connection.id),
         )
-        await reply(_posted(posted))
+        reply(_posted(posted))
 
     async def execute(self, connection: Connection, request: ExecuteCommand, reply: Reply) -> None:
         """Give a command by name and values."""
@@ -103,7 +101,7 @@ class Events:
             key=request.client_message_id,
             whisper=partial(self._server.whisper, connection.id),
         )
-        await reply(_posted(posted))
+        reply(_posted(posted))
 
     async def complete(
         self, connection: Connection, request: CompleteCommand, reply: Reply
@@ -111,7 +109,7 @@ class Events:
         """Complete what stands in the input box."""
         items = await self._chat.complete(request.session_id, connection.person, request.text)
         rows = [{"value": i.value, "label": i.label, "detail": i.detail} for i in items]
-        await reply({"ok": True, "items": rows})
+        reply({"ok": True, "items": rows})
 
     def _join_ack(self, snapshot: Snapshot) -> dict[str, Any]:
         session = snapshot.session
@@ -138,7 +136,7 @@ class Events:
         }
 
 
-Serve = Callable[[Events, Connection, Any, Reply], Awaitable[None]]
+Serve = Callable[[Events, Connection, Any, Reply], Rest | None]
 
 EVENTS: Mapping[str, Serve] = MappingProxyType(
     {

@@ -9,9 +9,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import socketio
 import structlog
@@ -27,18 +26,15 @@ from chatops.errors import (
     BadPayloadError,
     InternalError,
     NotFoundError,
-    RateLimitedError,
     ShuttingDownError,
-    UnknownEventError,
 )
-from chatops.logs import about
 from chatops.protocol import strictjson
-from chatops.protocol.events import WireError
-from chatops.protocol.requests import Auth, ErrorAck
+from chatops.protocol.requests import Auth
 from chatops.realtime.connection import INBOX, Connection, Incoming
 from chatops.realtime.fanout import FanoutManager
-from chatops.realtime.guard import RESERVED, BadEvent, FrameError, StrictPacket
+from chatops.realtime.guard import BadEvent, FrameError, StrictPacket, parse
 from chatops.realtime.peer import Peer
+from chatops.realtime.serving import EventHandler, Serving, wire_error
 from chatops.realtime.transport import Sockets
 from chatops.realtime.wording import payload_error
 from chatops.tasks import Supervisor
@@ -48,24 +44,6 @@ log = structlog.get_logger(__name__)
 PATH = "/ws/chatops"
 
 _CONNECT_WITHIN_S = 10.0
-
-# A refused event costs its sender this much time, so that one client that floods the server takes
-# at most 50 answers a second from it, and TCP holds the rest back.
-_REFUSAL_COSTS_S = 0.02
-
-Reply = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class EventHandler(Protocol):
-    """What the server calls for the events of a connection."""
-
-    async def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> None:
-        """Serve one event and reply once; raises ``AppError`` or ``ValidationError``."""
-        ...
-
-    async def gone(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        ...
 
 
 class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
@@ -96,10 +74,9 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         )
         self._supervisor = supervisor
         self._rate = rate
-        self._handler: EventHandler | None = None
+        self._serving = Serving(supervisor, self)
         self._connections: dict[str, Connection] = {}
         self._without_connect: dict[str, asyncio.TimerHandle] = {}
-        self._closing = False
         self._beating = False
         self.refused_frames = 0
         self.sockets = Sockets(
@@ -109,7 +86,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     def attach_to(self, app: web.Application, handler: EventHandler) -> None:
         """Serve :data:`PATH` of the application and give events to ``handler``."""
-        self._handler = handler
+        self._serving.handler = handler
         for path in (PATH, PATH + "/"):
             app.router.add_route("*", path, self.eio.handle_request)
 
@@ -127,7 +104,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
         Sockets are closed in the way after which JavaScript clients reconnect by themselves.
         """
-        self._closing = True
+        self._serving.closing = True
         if busy := [c.serving for c in self._connections.values() if c.serving]:
             await asyncio.wait(busy, timeout=grace_s)
         for engine_id in list(self.eio.sockets):
@@ -156,7 +133,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             return
         if incoming is not None:
             connection = self._connections[peer.id]
-            self._put(connection, incoming)
+            self._serving.take(connection, incoming)
             if len(connection.inbox) >= INBOX:
                 connection.paused = peer
                 peer.pause()
@@ -178,7 +155,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         while len(connection.inbox) >= INBOX and connection.serving:
             await asyncio.wait([connection.serving])
         if not connection.closed:
-            self._put(connection, incoming)
+            self._serving.take(connection, incoming)
 
     def _decode(self, eio_sid: str, data: Any) -> Incoming | None:
         """Act on a packet that is no event; return one that is.
@@ -186,21 +163,20 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         Raises:
             FrameError: It is not a packet that a client may send now.
         """
-        pkt = StrictPacket(encoded_packet=data)
-        namespace = pkt.namespace or "/"
-        if pkt.packet_type == packet.CONNECT:
-            self._connect(eio_sid, namespace, pkt.data)
+        kind, namespace, ack_id, value = parse(data)
+        if kind == packet.CONNECT:
+            self._connect(eio_sid, namespace, value)
         elif namespace != "/":
             raise FrameError("a packet for a namespace that is not connected")
-        elif pkt.packet_type == packet.DISCONNECT:
+        elif kind == packet.DISCONNECT:
             if self._part(eio_sid):
                 self._expect_connect(eio_sid)
-        elif pkt.packet_type == packet.EVENT:
+        elif kind == packet.EVENT:
             if eio_sid not in self._connections:
                 raise FrameError("an event before the connection was made")
-            if isinstance(pkt.data, BadEvent):
-                return Incoming("", None, pkt.id, refused=pkt.data.reason)
-            return Incoming(pkt.data[0], pkt.data[1] if len(pkt.data) > 1 else None, pkt.id)
+            if isinstance(value, BadEvent):
+                return Incoming("", None, ack_id, refused=value.reason)
+            return Incoming(value[0], value[1] if len(value) > 1 else None, ack_id)
         return None  # acks are for callbacks, of which we ask none
 
     def _connect(self, eio_sid: str, namespace: str, auth: Any) -> None:
@@ -241,15 +217,13 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         if connection.paused is not None:
             connection.paused.resume()
         self.manager.unregister(connection.id)
-        self._supervisor.start(self._leave_rooms(connection), "disconnect")
+        handler = self._serving.handler
+        assert handler is not None  # noqa: S101 - attached before anybody connects
+        if connection.serving is None:
+            handler.gone(connection)
+        else:  # the event in hand may just be joining a room; what it joined is left afterwards
+            connection.serving.add_done_callback(lambda _task: handler.gone(connection))
         return True
-
-    async def _leave_rooms(self, connection: Connection) -> None:
-        # An event in hand may just be joining a room; what it joined is left afterwards.
-        if connection.serving:
-            await asyncio.wait([connection.serving])
-        assert self._handler is not None  # noqa: S101 - attached before anybody connects
-        await self._handler.gone(connection)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         if timer := self._without_connect.pop(eio_sid, None):
@@ -257,84 +231,20 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self._part(eio_sid)
         self.sockets.ended(eio_sid)
 
-    def _put(self, connection: Connection, incoming: Incoming) -> None:
-        connection.inbox.append(incoming)
-        if connection.serving is None:
-            connection.serving = self._supervisor.start(self._serve_all(connection), "serve")
+    # ------------------------------------------------- answers
 
-    # ------------------------------------------------- serving
+    def ack(self, connection: Connection, ack_id: int, ack: dict[str, Any]) -> None:
+        """Answer an event."""
+        self._send(connection.engine_id, b"43%d" % ack_id + strictjson.encode([ack]))
 
-    async def _serve_all(self, connection: Connection) -> None:
-        """Serve a connection's events one after another, until none waits."""
-        try:
-            while connection.inbox:
-                incoming = connection.inbox.pop(0)
-                if connection.paused is not None and len(connection.inbox) < INBOX // 2:
-                    connection.paused.resume()
-                    connection.paused = None
-                await self._serve(connection, incoming)
-        finally:
-            connection.serving = None
-
-    async def _serve(self, connection: Connection, incoming: Incoming) -> None:
-        with about(partial(incoming.facts, connection)):
-            try:
-                self._check(connection, incoming)
-                assert self._handler is not None  # noqa: S101 - attached before it is served
-                await self._handler.handle(
-                    connection, incoming, self._replier(connection, incoming)
-                )
-            except ValidationError as error:
-                await self._refuse(connection, incoming, payload_error(error))
-            except AppError as error:
-                await self._refuse(connection, incoming, error)
-            except Exception:  # the client gets an answer whatever happens
-                log.exception("event_failed")
-                ours = InternalError(
-                    "The server failed to handle this.", "Try again; if it stays, report the id."
-                )
-                await self._refuse(connection, incoming, ours)
-
-    def _check(self, connection: Connection, incoming: Incoming) -> None:
-        if connection.bucket is not None:
-            connection.bucket.take(time.monotonic())
-        if incoming.refused is not None:
-            raise BadPayloadError(incoming.refused, "Send JSON within the limits of this server.")
-        if self._closing:
-            raise ShuttingDownError(
-                "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
-            )
-        if incoming.name in RESERVED:
-            raise UnknownEventError(
-                f'"{incoming.name}" is not an event for clients.', "See the list of events."
-            )
-
-    def _replier(self, connection: Connection, incoming: Incoming) -> Reply:
-        async def reply(ack: dict[str, Any]) -> None:
-            if incoming.ack_id is not None and not connection.closed:
-                message = b"43%d" % incoming.ack_id + strictjson.encode([ack])
-                self._send(connection.engine_id, message)
-
-        return reply
-
-    async def _refuse(self, connection: Connection, incoming: Incoming, error: AppError) -> None:
-        """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
-        wire = wire_error(error, incoming.request_id, incoming.payload)
-        if error.retryable or isinstance(error, InternalError):
-            log.warning("event_refused", code=error.code)
-        await self._replier(connection, incoming)(ErrorAck(error=wire).to_wire())
-        await self.whisper(connection.id, "error", wire.to_wire())
-        if isinstance(error, RateLimitedError | BadPayloadError | UnknownEventError):
-            await asyncio.sleep(_REFUSAL_COSTS_S)
-
-    async def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
+    def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""
-        await self.manager.emit(event, payload, "/", connection_id)
+        self.manager.show(connection_id, event, payload)
 
     # ------------------------------------------------- admission
 
     def _admit(self, eio_sid: str, auth: Any) -> Connection:
-        if self._closing:
+        if self._serving.closing:
             raise ShuttingDownError("The server is going away.", "Reconnect in a moment.")
         try:
             who = Auth.model_validate(auth if isinstance(auth, dict) else {})
@@ -369,21 +279,6 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     @staticmethod
     def _call_later(delay_s: float, call: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay_s, call, *args)
-
-
-def wire_error(error: AppError, request_id: str, payload: Any) -> WireError:
-    """Return the error as the wire shows it, with the ids its sender can match it by."""
-    named = payload if isinstance(payload, dict) else {}
-    session_id, key = named.get("sessionId"), named.get("clientMessageId")
-    return WireError(
-        message=error.message,
-        code=error.code,
-        hint=error.hint,
-        request_id=request_id,
-        session_id=session_id if isinstance(session_id, str) and len(session_id) <= 64 else None,
-        retry_after_seconds=error.retry_after_s,
-        client_message_id=key if isinstance(key, str) and len(key) <= 128 else None,
-    )
 
 
 def _origins(listed: tuple[str, ...]) -> list[str] | str | None:

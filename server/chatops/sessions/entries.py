@@ -7,7 +7,7 @@ from typing import Any
 from chatops.access.identity import SYSTEM, Person
 from chatops.dispatch.result import CommandResult
 from chatops.protocol import events
-from chatops.protocol.base import new_id, rfc3339, utc_now
+from chatops.protocol.base import new_id, rfc3339_now, utc_now
 from chatops.sessions.model import NewEntry
 
 SERVER_METADATA = ("commandId", "steps")
@@ -47,7 +47,7 @@ def user_message(
         "sessionId": session_id,
         "role": "user" if author != SYSTEM else "system",
         "content": content,
-        "timestamp": rfc3339(utc_now()),
+        "timestamp": rfc3339_now(),
         "author": _author(author),
     }
     if kept:
@@ -65,7 +65,7 @@ def notice(session_id: str, actor: Person, content: str) -> NewEntry:
         "sessionId": session_id,
         "role": "system",
         "content": content,
-        "timestamp": rfc3339(utc_now()),
+        "timestamp": rfc3339_now(),
         "author": _author(actor),
     }
     return NewEntry("message", actor, payload)

@@ -63,19 +63,22 @@ class SessionStore(Protocol):
 
 
 class RoomChannel(Protocol):
-    """The connections of this node and the rooms they are in."""
+    """The connections of this node and the rooms they are in.
 
-    async def enter(self, connection_id: str, session_id: str) -> None:
+    Plain functions: nothing here waits, so nothing can come between a snapshot and what follows it.
+    """
+
+    def enter(self, connection_id: str, session_id: str) -> None:
         """Let the connection receive the room's events from now on. A repeat does nothing."""
         ...
 
-    async def leave(self, connection_id: str, session_id: str) -> None:
+    def leave(self, connection_id: str, session_id: str) -> None:
         """Stop the room's events to the connection. Unknown ones are ignored."""
         ...
 
-    async def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
+    def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
         """Hand the event to every connection in the room, in the order of calls.
 
-        Never waits for a slow client, and never raises because of one.
+        Never raises because of a slow client.
         """
         ...

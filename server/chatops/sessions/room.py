@@ -4,7 +4,7 @@ Not here: storing. A room only decides what its members see next; see ``docs/top
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -80,7 +80,7 @@ class Room:
         return list(islice(self.present.values(), limit))
 
     async def show_until(
-        self, seq: int, store: SessionStore, emit: Callable[[Entry], Awaitable[None]]
+        self, seq: int, store: SessionStore, emit: Callable[[Entry], None]
     ) -> None:
         """Show every entry after the cursor up to at least ``seq``, from the store, in order.
 
@@ -91,13 +91,13 @@ class Room:
             if not page:
                 return
             for entry in page:
-                await self.show(entry, emit)
+                self.show(entry, emit)
 
-    async def show(self, entry: Entry, emit: Callable[[Entry], Awaitable[None]]) -> None:
+    def show(self, entry: Entry, emit: Callable[[Entry], None]) -> None:
         """Show one entry. The caller holds the lock; entries shown before are passed over."""
         if entry.seq > self.cursor:
             self.cursor = entry.seq
-            await emit(entry)
+            emit(entry)
 
 
 class Hold:

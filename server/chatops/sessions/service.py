@@ -7,7 +7,7 @@ tells why nothing can fall between the two.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -152,11 +152,11 @@ class Sessions:
         *,
         after_seq: int | None,
         limit: int | None,
-        reply: Callable[[Snapshot], Awaitable[None]],
+        reply: Callable[[Snapshot], None],
     ) -> None:
         """Put the connection into the room and tell it what it missed.
 
-        ``reply`` is awaited while the room stands still, before the connection can receive a live
+        ``reply`` is called while the room stands still, before the connection can receive a live
         event, so the first event after the snapshot is the one after its last entry. When the
         snapshot does not reach the present (``more``), the room is not entered.
         """
@@ -177,12 +177,12 @@ class Sessions:
                 room.admit(connection_id, person)
             people = room.people(MAX_MEMBERS_SHOWN)
             try:
-                await reply(Snapshot(session, cursor, entries, more, gap, people))
+                reply(Snapshot(session, cursor, entries, more, gap, people))
             except BaseException:
                 room.dismiss(connection_id)
                 raise
             if not more:
-                await self._enter(room, connection_id)
+                self._enter(room, connection_id)
 
     async def ensure_joined(self, session_id: str, connection_id: str, person: Person) -> None:
         """Join for live events only, unless the connection is in the room already."""
@@ -192,9 +192,9 @@ class Sessions:
         async with self._hold(session_id) as room:
             await self._set_cursor(room, session)
             room.admit(connection_id, person)
-            await self._enter(room, connection_id)
+            self._enter(room, connection_id)
 
-    async def leave(self, session_id: str, connection_id: str) -> None:
+    def leave(self, session_id: str, connection_id: str) -> None:
         """Take the connection out of the room. A repeat does nothing."""
         joined = self._of_connection.get(connection_id)
         if joined is None or session_id not in joined:
@@ -202,16 +202,16 @@ class Sessions:
         joined.discard(session_id)
         if not joined:
             del self._of_connection[connection_id]
-        await self._channel.leave(connection_id, session_id)
+        self._channel.leave(connection_id, session_id)
         if room := self._rooms.get(session_id):
             room.dismiss(connection_id)
             self._announce_presence(room)
             self._forget_if_empty(room)
 
-    async def drop(self, connection_id: str) -> None:
+    def drop(self, connection_id: str) -> None:
         """Take the connection out of every room, because it ended."""
         for session_id in list(self._of_connection.get(connection_id, ())):
-            await self.leave(session_id, connection_id)
+            self.leave(session_id, connection_id)
 
     # ------------------------------------------------------------------ writing
 
@@ -234,9 +234,9 @@ class Sessions:
         entry = notice(session_id, person, f"{person.name} named this session “{title}”.")
         await self.append(session_id, entry, title=title)
 
-    async def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
+    def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
         """Show something that is not of the log to whoever is in the room now."""
-        await self._channel.emit(session_id, event, payload)
+        self._channel.emit(session_id, event, payload)
 
     async def expire(self, before: datetime) -> None:
         """Delete sessions without an entry since ``before``; their members must join anew."""
@@ -244,7 +244,7 @@ class Sessions:
             log.info("session_expired", session_id=session_id)
             room = self._rooms.get(session_id)
             for connection_id in list(room.members) if room else ():
-                await self.leave(session_id, connection_id)
+                self.leave(session_id, connection_id)
 
     # ------------------------------------------------------------------ inside
 
@@ -267,9 +267,9 @@ class Sessions:
             present = await self._store.get_session(session.id)
             room.cursor = (present or session).last_seq
 
-    async def _enter(self, room: Room, connection_id: str) -> None:
+    def _enter(self, room: Room, connection_id: str) -> None:
         self._of_connection.setdefault(connection_id, set()).add(room.session_id)
-        await self._channel.enter(connection_id, room.session_id)
+        self._channel.enter(connection_id, room.session_id)
         self._announce_presence(room)
 
     async def _show(self, entry: Entry) -> None:
@@ -279,12 +279,12 @@ class Sessions:
             if room.cursor == UNKNOWN:  # nobody has seen anything yet
                 return
             if entry.seq == room.cursor + 1:
-                await room.show(entry, self._emit_entry)
+                room.show(entry, self._emit_entry)
             else:
                 await room.show_until(entry.seq, self._store, self._emit_entry)
 
-    async def _emit_entry(self, entry: Entry) -> None:
-        await self._channel.emit(entry.session_id, entry.kind, entry.payload)
+    def _emit_entry(self, entry: Entry) -> None:
+        self._channel.emit(entry.session_id, entry.kind, entry.payload)
 
     def _announce_presence(self, room: Room) -> None:
         if room.presence_due or not room.members:
@@ -302,7 +302,7 @@ class Sessions:
             members=[member(one) for one in room.people(MAX_MEMBERS_SHOWN)],
             total=len(room.present),
         )
-        await self._channel.emit(room.session_id, "presence", payload.to_wire())
+        self._channel.emit(room.session_id, "presence", payload.to_wire())
 
     def _hold(self, session_id: str) -> Hold:
         room = self._rooms.get(session_id)

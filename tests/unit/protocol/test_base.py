@@ -14,6 +14,7 @@ from chatops.protocol.base import (
     WireModel,
     new_id,
     rfc3339,
+    rfc3339_now,
     utc_now,
 )
 
@@ -52,10 +53,18 @@ def test_now_is_aware() -> None:
     assert utc_now().utcoffset() == timedelta()
 
 
-def test_ids_have_their_prefix_and_twelve_characters_and_do_not_repeat() -> None:
+def test_the_present_time_is_written_as_any_other() -> None:
+    before = utc_now()
+    text = rfc3339_now()
+    written = datetime.fromisoformat(text)
+    assert before - timedelta(milliseconds=1) < written <= utc_now()
+    assert rfc3339(written) == text
+
+
+def test_ids_have_their_prefix_and_sixty_bits_and_do_not_repeat() -> None:
     ids = {new_id("msg") for _ in range(5_000)}
     assert len(ids) == 5_000
-    assert all(re.fullmatch(r"msg_[0-9a-hjkmnp-tv-z]{12}", one) for one in ids)
+    assert all(re.fullmatch(r"msg_[0-9a-f]{15}", one) for one in ids)
 
 
 @pytest.mark.parametrize("good", ["session_1697472000000", "a", "A-b_9" * 12])

@@ -1,0 +1,195 @@
+"""What happens to an event: served in its turn, and answered whatever happens."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from chatops.errors import (
+    AppError,
+    BadPayloadError,
+    InternalError,
+    RateLimitedError,
+    ShuttingDownError,
+    UnknownEventError,
+)
+from chatops.logs import about
+from chatops.protocol.events import WireError
+from chatops.protocol.requests import ErrorAck
+from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.guard import RESERVED
+from chatops.realtime.wording import payload_error
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+# A refused event costs its sender this much time, so that one client that floods the server takes
+# at most 50 answers a second from it, and TCP holds the rest back.
+_REFUSAL_COSTS_S = 0.02
+
+_AT_ONCE = 16
+"""Events of one connection in a row, before others have their turn."""
+
+Rest = Coroutine[Any, Any, None]
+"""What is left to do of an event when it has to wait for something."""
+
+Reply = Callable[[dict[str, Any]], None]
+
+
+class EventHandler(Protocol):
+    """What is called for the events of a connection."""
+
+    def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> Rest | None:
+        """Serve one event and reply once; what has to wait is returned, to be awaited.
+
+        This and the rest raise ``AppError`` or ``ValidationError``.
+        """
+        ...
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        ...
+
+
+class Answers(Protocol):
+    """How a connection is told something."""
+
+    def ack(self, connection: Connection, ack_id: int, ack: dict[str, Any]) -> None:
+        """Answer an event."""
+        ...
+
+    def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to one connection."""
+        ...
+
+
+class Serving:
+    """Serves the events of connections: those of one connection one after another.
+
+    An event that has to wait for nothing is served in the turn of the loop in which it came,
+    without a task of its own.
+
+    Attributes:
+        handler: Who serves them; set before anybody connects.
+        closing: Set when new events are to be refused.
+    """
+
+    def __init__(self, supervisor: Supervisor, answers: Answers) -> None:
+        self.handler: EventHandler | None = None
+        self.closing = False
+        self._supervisor = supervisor
+        self._answers = answers
+
+    def take(self, connection: Connection, incoming: Incoming) -> None:
+        """Serve the event now if its turn has come, else after those before it."""
+        if connection.serving is None and connection.at_once < _AT_ONCE:
+            connection.at_once += 1
+            rest = self._begin(connection, incoming)
+            if rest is None:
+                return
+            work = self._serve(connection, self._finish(connection, incoming, rest))
+        else:
+            connection.inbox.append(incoming)
+            if connection.serving is not None:
+                return
+            work = self._serve(connection)
+        connection.serving = self._supervisor.start(work, "serve")
+
+    async def _serve(self, connection: Connection, rest: Rest | None = None) -> None:
+        """Finish the event in hand, then serve those that wait, until none does."""
+        try:
+            if rest is not None:
+                await rest
+            served = 0
+            while connection.inbox:
+                incoming = connection.inbox.popleft()
+                if connection.paused is not None and len(connection.inbox) < INBOX // 2:
+                    connection.paused.resume()
+                    connection.paused = None
+                if (rest := self._begin(connection, incoming)) is not None:
+                    await self._finish(connection, incoming, rest)
+                elif (served := served + 1) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            connection.serving = None
+            connection.at_once = 0
+
+    def _begin(self, connection: Connection, incoming: Incoming) -> Rest | None:
+        """Serve the event as far as it goes without waiting."""
+        with about(partial(incoming.facts, connection)):
+            try:
+                self._check(connection, incoming)
+                assert self.handler is not None  # noqa: S101 - set before anybody connects
+                return self.handler.handle(
+                    connection, incoming, partial(self._reply, connection, incoming.ack_id)
+                )
+            except Exception as error:  # noqa: BLE001 - the client gets an answer whatever happens
+                return self._refuse(connection, incoming, error)
+
+    async def _finish(self, connection: Connection, incoming: Incoming, rest: Rest) -> None:
+        with about(partial(incoming.facts, connection)):
+            try:
+                await rest
+            except Exception as error:  # noqa: BLE001 - as above
+                if (pause := self._refuse(connection, incoming, error)) is not None:
+                    await pause
+
+    def _check(self, connection: Connection, incoming: Incoming) -> None:
+        if connection.bucket is not None:
+            connection.bucket.take(time.monotonic())
+        if incoming.refused is not None:
+            raise BadPayloadError(incoming.refused, "Send JSON within the limits of this server.")
+        if self.closing:
+            raise ShuttingDownError(
+                "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
+            )
+        if incoming.name in RESERVED:
+            raise UnknownEventError(
+                f'"{incoming.name}" is not an event for clients.', "See the list of events."
+            )
+
+    def _reply(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
+        if ack_id is not None and not connection.closed:
+            self._answers.ack(connection, ack_id, ack)
+
+    def _refuse(self, connection: Connection, incoming: Incoming, error: Exception) -> Rest | None:
+        """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
+        refusal = _refusal(error)
+        wire = wire_error(refusal, incoming.request_id, incoming.payload)
+        if refusal.retryable or isinstance(refusal, InternalError):
+            log.warning("event_refused", code=refusal.code)
+        self._reply(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
+        self._answers.whisper(connection.id, "error", wire.to_wire())
+        if isinstance(refusal, RateLimitedError | BadPayloadError | UnknownEventError):
+            return asyncio.sleep(_REFUSAL_COSTS_S)
+        return None
+
+
+def _refusal(error: Exception) -> AppError:
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, ValidationError):
+        return payload_error(error)
+    log.error("event_failed", exc_info=error)
+    return InternalError(
+        "The server failed to handle this.", "Try again; if it stays, report the id."
+    )
+
+
+def wire_error(error: AppError, request_id: str, payload: Any) -> WireError:
+    """Return the error as the wire shows it, with the ids its sender can match it by."""
+    named = payload if isinstance(payload, dict) else {}
+    session_id, key = named.get("sessionId"), named.get("clientMessageId")
+    return WireError(
+        message=error.message,
+        code=error.code,
+        hint=error.hint,
+        request_id=request_id,
+        session_id=session_id if isinstance(session_id, str) and len(session_id) <= 64 else None,
+        retry_after_seconds=error.retry_after_s,
+        client_message_id=key if isinstance(key, str) and len(key) <= 128 else None,
+    )
