@@ -1,8 +1,8 @@
 """Events from clients, and what their acks add."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from chatops.protocol.base import (
     MAX_CONTENT,
@@ -32,10 +32,10 @@ class SessionRequest(WireModel):
 
     session_id: SessionId
 
-    @model_validator(mode="before")
     @classmethod
-    def _bare_id(cls, value: Any) -> Any:
-        return {"sessionId": value} if isinstance(value, str) else value
+    def of(cls, payload: Any) -> Self:
+        """Return the checked request; the bare session id stands for the object."""
+        return super().of({"sessionId": payload} if isinstance(payload, str) else payload)
 
 
 class JoinSession(SessionRequest):

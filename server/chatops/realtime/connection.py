@@ -26,12 +26,13 @@ class Incoming:
     payload: Any
     ack_id: int | None
     refused: str | None = None
-    number: int = field(default_factory=_count.__next__)
+    _number: int = 0
 
     @property
     def request_id(self) -> str:
-        """Id under which the log has it."""
-        return f"req_{_run}{self.number:x}"
+        """Id under which the log has it; most are never asked for theirs."""
+        self._number = self._number or next(_count)
+        return f"req_{_run}{self._number:x}"
 
     def facts(self, connection: "Connection") -> dict[str, Any]:
         """Return what every line of the log about it says."""

@@ -7,7 +7,9 @@ _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 
 def text_frame(payload: bytes) -> bytes:
     """Return the text frame around UTF-8 text."""
-    return _head(_TEXT, len(payload)) + payload
+    length = len(payload)
+    head = _SHORT[length] if length < 126 else _head(_TEXT, length)
+    return head + payload
 
 
 def pong_frame(payload: bytes) -> bytes:
@@ -26,3 +28,6 @@ def _head(kind: int, length: int) -> bytes:
     if length < 65_536:
         return struct.pack("!BBH", kind, 126, length)
     return struct.pack("!BBQ", kind, 127, length)
+
+
+_SHORT = tuple(_head(_TEXT, length) for length in range(126))

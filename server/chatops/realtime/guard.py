@@ -5,7 +5,7 @@ has the list.
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from socketio import packet
 
@@ -14,11 +14,6 @@ from chatops.protocol.base import MAX_PAYLOAD_BYTES
 from chatops.protocol.strictjson import StrictJsonError
 
 MAX_POLLED_FRAMES = 16
-
-RESERVED = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
-"""Events that the libraries raise themselves: from a client they would call our own handlers."""
 
 # Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
 _EVENT = str(packet.EVENT)
@@ -68,24 +63,10 @@ class StrictPacket(packet.Packet):  # type: ignore[misc]  # the library is not t
     json = strictjson
 
 
-class Packet(NamedTuple):
-    """A Socket.IO packet of a client.
+def parse(text: Any) -> tuple[int, str, int | None, Any]:
+    """Return the type of a packet, its namespace, the number of the ack asked for, and its data.
 
-    Attributes:
-        kind: Its type.
-        namespace: Where it belongs.
-        ack_id: The number that the answer must bear, if one is asked for.
-        data: Of an event the list of its name and arguments, or a :class:`BadEvent`.
-    """
-
-    kind: int
-    namespace: str
-    ack_id: int | None
-    data: Any
-
-
-def parse(text: Any) -> Packet:
-    """Take a packet apart.
+    The data of an event are the list of its name and arguments, or a :class:`BadEvent`.
 
     Raises:
         FrameError: It is not a Socket.IO packet that a client may send.
@@ -94,7 +75,7 @@ def parse(text: Any) -> Packet:
     if found is None:
         raise FrameError("a packet of an unknown type")
     kind, namespace, ack_id, body = found.groups()
-    return Packet(
+    return (
         int(kind),
         "/" if namespace is None else namespace.partition("?")[0],
         None if ack_id is None else int(ack_id),

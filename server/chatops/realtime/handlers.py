@@ -10,7 +10,7 @@ from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
 from chatops.chat.service import Chat, Posted
 from chatops.errors import UnknownEventError
-from chatops.protocol.catalogue import CLIENT_EVENTS
+from chatops.protocol.base import WireModel
 from chatops.protocol.requests import (
     CompleteCommand,
     ExecuteCommand,
@@ -45,14 +45,13 @@ class Events:
             ValidationError: Its payload is not of the contract.
             AppError: What the event's own work raises.
         """
-        serve = EVENTS.get(incoming.name)
-        if serve is None:
+        row = EVENTS.get(incoming.name)
+        if row is None:
             raise UnknownEventError(
                 f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
             )
-        model = CLIENT_EVENTS[incoming.name].request
-        request = model.model_validate({} if incoming.payload is None else incoming.payload)
-        return serve(self, connection, request, reply)
+        serve, model = row
+        return serve(self, connection, model.of(incoming.payload), reply)
 
     def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""
@@ -138,16 +137,16 @@ class Events:
 
 Serve = Callable[[Events, Connection, Any, Reply], Rest | None]
 
-EVENTS: Mapping[str, Serve] = MappingProxyType(
+EVENTS: Mapping[str, tuple[Serve, type[WireModel]]] = MappingProxyType(
     {
-        "joinSession": Events.join,
-        "leaveSession": Events.leave,
-        "sendMessage": Events.send,
-        "executeCommand": Events.execute,
-        "completeCommand": Events.complete,
+        "joinSession": (Events.join, JoinSession),
+        "leaveSession": (Events.leave, LeaveSession),
+        "sendMessage": (Events.send, SendMessage),
+        "executeCommand": (Events.execute, ExecuteCommand),
+        "completeCommand": (Events.complete, CompleteCommand),
     }
 )
-"""Names and payloads are those of :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
+"""Who serves an event, and its payload; see :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

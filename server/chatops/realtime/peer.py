@@ -50,9 +50,7 @@ class _Inbox(WebSocketDataQueue):
     def __init__(self, peer: "Peer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(cast(BaseProtocol, peer), 2**16, loop=loop)
         self._peer = peer
-
-    def feed_data(self, data: Any, size: int) -> None:  # noqa: ARG002
-        self._peer.message(data)
+        self.feed_data = peer.message  # type: ignore[method-assign,assignment]  # one call less
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:  # noqa: ARG002
         self._peer.unparsable(exc)
@@ -179,7 +177,7 @@ class Peer(asyncio.Protocol):
         if not self.closing:
             self._parser.feed_data(data)
 
-    def message(self, message: Any) -> None:
+    def message(self, message: Any, _size: int = 0) -> None:
         """Take one parsed message."""
         if self.closing:
             return

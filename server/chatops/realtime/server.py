@@ -32,6 +32,7 @@ from chatops.protocol import strictjson
 from chatops.protocol.requests import Auth
 from chatops.realtime.connection import INBOX, Connection, Incoming
 from chatops.realtime.fanout import FanoutManager
+from chatops.realtime.frames import text_frame
 from chatops.realtime.guard import BadEvent, FrameError, StrictPacket, parse
 from chatops.realtime.peer import Peer
 from chatops.realtime.serving import EventHandler, Serving, wire_error
@@ -202,7 +203,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self.manager.flush()
         peer = self.sockets.peers.get(eio_sid)
         if peer is not None and peer.live:
-            peer.send(message)
+            peer.write(text_frame(message))
         elif (socket := self.eio.sockets.get(eio_sid)) is not None and not socket.closed:
             text = message[1:].decode()
             socket.queue.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, text))
@@ -233,9 +234,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     # ------------------------------------------------- answers
 
-    def ack(self, connection: Connection, ack_id: int, ack: dict[str, Any]) -> None:
-        """Answer an event."""
-        self._send(connection.engine_id, b"43%d" % ack_id + strictjson.encode([ack]))
+    def ack(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
+        """Answer an event, if its sender asked for that and is still there."""
+        if ack_id is not None and not connection.closed:
+            self._send(connection.engine_id, b"43%d" % ack_id + strictjson.encode([ack]))
 
     def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""

@@ -21,7 +21,6 @@ from chatops.logs import about
 from chatops.protocol.events import WireError
 from chatops.protocol.requests import ErrorAck
 from chatops.realtime.connection import INBOX, Connection, Incoming
-from chatops.realtime.guard import RESERVED
 from chatops.realtime.wording import payload_error
 from chatops.tasks import Supervisor
 
@@ -58,8 +57,8 @@ class EventHandler(Protocol):
 class Answers(Protocol):
     """How a connection is told something."""
 
-    def ack(self, connection: Connection, ack_id: int, ack: dict[str, Any]) -> None:
-        """Answer an event."""
+    def ack(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
+        """Answer an event, if its sender asked for that and is still there."""
         ...
 
     def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
@@ -120,14 +119,23 @@ class Serving:
 
     def _begin(self, connection: Connection, incoming: Incoming) -> Rest | None:
         """Serve the event as far as it goes without waiting."""
-        with about(partial(incoming.facts, connection)):
-            try:
-                self._check(connection, incoming)
-                assert self.handler is not None  # noqa: S101 - set before anybody connects
-                return self.handler.handle(
-                    connection, incoming, partial(self._reply, connection, incoming.ack_id)
+        try:
+            if connection.bucket is not None:
+                connection.bucket.take(time.monotonic())
+            if incoming.refused is not None:
+                raise BadPayloadError(
+                    incoming.refused, "Send JSON within the limits of this server."
                 )
-            except Exception as error:  # noqa: BLE001 - the client gets an answer whatever happens
+            if self.closing:
+                raise ShuttingDownError(
+                    "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
+                )
+            assert self.handler is not None  # noqa: S101 - set before anybody connects
+            return self.handler.handle(
+                connection, incoming, partial(self._answers.ack, connection, incoming.ack_id)
+            )
+        except Exception as error:  # noqa: BLE001 - the client gets an answer whatever happens
+            with about(partial(incoming.facts, connection)):
                 return self._refuse(connection, incoming, error)
 
     async def _finish(self, connection: Connection, incoming: Incoming, rest: Rest) -> None:
@@ -138,31 +146,13 @@ class Serving:
                 if (pause := self._refuse(connection, incoming, error)) is not None:
                     await pause
 
-    def _check(self, connection: Connection, incoming: Incoming) -> None:
-        if connection.bucket is not None:
-            connection.bucket.take(time.monotonic())
-        if incoming.refused is not None:
-            raise BadPayloadError(incoming.refused, "Send JSON within the limits of this server.")
-        if self.closing:
-            raise ShuttingDownError(
-                "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
-            )
-        if incoming.name in RESERVED:
-            raise UnknownEventError(
-                f'"{incoming.name}" is not an event for clients.', "See the list of events."
-            )
-
-    def _reply(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
-        if ack_id is not None and not connection.closed:
-            self._answers.ack(connection, ack_id, ack)
-
     def _refuse(self, connection: Connection, incoming: Incoming, error: Exception) -> Rest | None:
         """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
         refusal = _refusal(error)
         wire = wire_error(refusal, incoming.request_id, incoming.payload)
         if refusal.retryable or isinstance(refusal, InternalError):
             log.warning("event_refused", code=refusal.code)
-        self._reply(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
+        self._answers.ack(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
         self._answers.whisper(connection.id, "error", wire.to_wire())
         if isinstance(refusal, RateLimitedError | BadPayloadError | UnknownEventError):
             return asyncio.sleep(_REFUSAL_COSTS_S)

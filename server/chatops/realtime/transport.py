@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _PING = text_frame(b"2")
+_EVENT = "42"
 
 
 class Listener(Protocol):
@@ -124,6 +125,9 @@ class Sockets:
 
     def received(self, peer: Peer, text: str) -> None:
         """Take a frame of a WebSocket."""
+        if peer.live and text[:2] == _EVENT:
+            self._listener.received(peer, text[1:])
+            return
         socket = self.engine.sockets.get(peer.id)
         if socket is None:
             peer.close()
