@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from typing import Any
 
 from aiohttp import web
 
@@ -37,8 +38,15 @@ class OrderedNode(bootstrap.Node):
             f"chatops {__version__}, python-socketio {version('python-socketio')}, "
             f"Python {platform.python_version()} {loop}"
         )
-        await serve_orders(SocketChannel(self.server).emit, about)
-        signal.raise_signal(signal.SIGTERM)
+        channel = SocketChannel(self.server)
+
+        async def emit(room: str, event: str, payload: dict[str, Any]) -> None:
+            channel.emit(room, event, payload)
+
+        try:
+            await serve_orders(emit, about)
+        finally:  # whatever happens: who waits for an answer hears that there is none
+            signal.raise_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """One event to every member of a room: encoded once, framed once, the same bytes to each.
 
-Events of one turn of the loop leave together, in one write for each member. Whatever goes to a
-single member (an ack, a whisper) and every change of membership first lets out what waits, so one
-member's events never overtake each other. Members on long-polling, or on their way from there to a
-WebSocket, get packets through the library's own queue.
+What one turn of the loop has for a member (events of its rooms, acks, whispers) leaves in one
+write, in the order of its making; every change of membership first lets out what waits. So one
+member's events never overtake each other. Streamed text is patient: it waits for more of its kind,
+but never for longer than an eye notices, and nothing of its room overtakes it. Members on
+long-polling, or on their way from there to a WebSocket, get packets through the library's own
+queue.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from engineio import packet as engine_packet
@@ -17,6 +19,11 @@ from socketio.base_manager import BaseManager
 from chatops.protocol import strictjson
 from chatops.realtime.frames import text_frame
 from chatops.realtime.transport import Sockets
+
+_PATIENT = frozenset({"messageDelta"})
+"""Events that wait for others of their room; the text that they carry is read, not watched."""
+
+_PATIENCE_S = 0.02
 
 
 class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not typed
@@ -28,6 +35,8 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         self.deliveries = 0
         self._waiting: list[tuple[str, list[bytes]]] = []
         self._due: asyncio.Handle | None = None
+        self._patient: dict[str, list[bytes]] = {}
+        self._patience: asyncio.TimerHandle | None = None
 
     async def emit(
         self,
@@ -52,35 +61,83 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
 
     def show(self, target: str, event: str, data: Any) -> None:
         """Send an event to a room, or to one connection (whose id is the name of its room)."""
+        if target in self.rooms.get("/", ()):
+            packet = b"42" + strictjson.encode([event, data])
+            if event in _PATIENT:
+                self._patient.setdefault(target, []).append(packet)
+                if self._patience is None:
+                    loop = asyncio.get_running_loop()
+                    self._patience = loop.call_later(_PATIENCE_S, self._lose_patience)
+            else:
+                self.tell(target, packet)
+
+    def tell(self, target: str, packet: bytes) -> None:
+        """Send a packet to a room or to one connection, after what was for them before."""
         members = self.rooms.get("/", {}).get(target)
         if not members:
             return
-        packet = b"42" + strictjson.encode([event, data])
-        if target in members:  # the room of one connection alone
-            self.flush()
-            self._deliver(members.values(), [packet])
+        alone = target in members  # the room of one connection
+        if self._patient:
+            rooms = self.rooms["/"]
+            self._hurry([r for r in self._patient if r == target or (alone and target in rooms[r])])
+        if alone and not self._waiting:
+            self._deliver(members.values(), text_frame(packet), [packet])
         elif self._waiting and self._waiting[-1][0] == target:
             self._waiting[-1][1].append(packet)
         else:
-            self._waiting.append((target, [packet]))
-            if self._due is None:
-                self._due = asyncio.get_running_loop().call_soon(self.flush)
+            self._wait(target, [packet])
 
     def flush(self) -> None:
         """Let out what waits, in the order of its coming."""
+        if self._patient:
+            self._hurry(list(self._patient))
+        if self._due is not None:
+            self._due.cancel()
+            self._let_out()
+
+    def _wait(self, target: str, packets: list[bytes]) -> None:
+        self._waiting.append((target, packets))
         if self._due is None:
-            return
-        self._due.cancel()
+            self._due = asyncio.get_running_loop().call_soon(self._let_out)
+
+    def _hurry(self, rooms: Collection[str]) -> None:
+        """Let out in this turn what waits patiently for the rooms."""
+        for room in rooms:
+            self._wait(room, self._patient.pop(room))
+        if not self._patient and self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self.flush()
+
+    def _let_out(self) -> None:
         self._due = None
         waiting, self._waiting = self._waiting, []
         rooms = self.rooms.get("/", {})
-        for room, packets in waiting:
-            if members := rooms.get(room):
-                self._deliver(members.values(), packets)
+        bundles = [
+            (members.values(), b"".join(map(text_frame, packets)), packets)
+            for room, packets in waiting
+            if (members := rooms.get(room))
+        ]
+        if len(bundles) == 1:
+            self._deliver(*bundles[0])
+            return
+        of_one: dict[str, list[int]] = {}
+        for number, (engine_ids, _, _) in enumerate(bundles):
+            for engine_id in engine_ids:
+                of_one.setdefault(engine_id, []).append(number)
+        for engine_id, numbers in of_one.items():
+            frames = b"".join([bundles[number][1] for number in numbers])
+            packets = [packet for number in numbers for packet in bundles[number][2]]
+            self._deliver((engine_id,), frames, packets)
 
-    def _deliver(self, engine_ids: Collection[str], packets: list[bytes]) -> None:
+    def _deliver(
+        self, engine_ids: Collection[str], frames: bytes, packets: Sequence[bytes]
+    ) -> None:
+        """Give each the frames, which are those of the packets."""
         assert self.sockets is not None  # noqa: S101 - set when the server is made
-        frames = b"".join(map(text_frame, packets))
         peers = self.sockets.peers
         for engine_id in engine_ids:
             peer = peers.get(engine_id)
@@ -90,7 +147,7 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
                 self._enqueue(engine_id, packets)
         self.deliveries += len(engine_ids) * len(packets)
 
-    def _enqueue(self, engine_id: str, packets: list[bytes]) -> None:
+    def _enqueue(self, engine_id: str, packets: Sequence[bytes]) -> None:
         assert self.sockets is not None  # noqa: S101 - set when the server is made
         socket = self.sockets.engine.sockets.get(engine_id)
         if socket is not None and not socket.closed:

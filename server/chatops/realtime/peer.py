@@ -69,6 +69,7 @@ class Peer(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_answers",
         "_inbox",
         "_limit",
         "_owner",
@@ -104,6 +105,7 @@ class Peer(asyncio.Protocol):
         self.closing = False
         self._owner = owner
         self._limit = max_waiting_bytes
+        self._answers: list[bytes] | None = None
         self._reading = True
         self._taken = 0
         self._stalled_since = now
@@ -121,6 +123,9 @@ class Peer(asyncio.Protocol):
         """Hand whole frames to the transport; cut the peer if more waits than may."""
         if self.closing:
             return
+        if self._answers is not None:
+            self._answers.append(frames)
+            return
         # Before, not after: one long frame is no sign of a client that does not read.
         if self.transport.get_write_buffer_size() > self._limit:
             self._owner.choked(self)
@@ -136,6 +141,7 @@ class Peer(asyncio.Protocol):
     def close(self, code: int = NORMAL) -> None:
         """Send what waits, for at most 5 seconds, then a close frame, then end the connection."""
         if not self.closing:
+            self._let_out_answers()
             self.transport.write(close_frame(code))
             self.closing = True
             self.transport.close()
@@ -173,9 +179,20 @@ class Peer(asyncio.Protocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; messages come back through :meth:`message`."""
-        if not self.closing:
-            self._parser.feed_data(data)
+        """Parse what arrived; messages come back through :meth:`message`.
+
+        What is written meanwhile leaves in one write at the end.
+        """
+        if self.closing:
+            return
+        self._answers = []
+        self._parser.feed_data(data)
+        self._let_out_answers()
+
+    def _let_out_answers(self) -> None:
+        answers, self._answers = self._answers, None
+        if answers:
+            self.write(b"".join(answers))
 
     def message(self, message: Any, _size: int = 0) -> None:
         """Take one parsed message."""

@@ -237,7 +237,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     def ack(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
         """Answer an event, if its sender asked for that and is still there."""
         if ack_id is not None and not connection.closed:
-            self._send(connection.engine_id, b"43%d" % ack_id + strictjson.encode([ack]))
+            self.manager.tell(connection.id, b"43%d" % ack_id + strictjson.encode([ack]))
 
     def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""
