@@ -24,7 +24,7 @@ from chatops.errors import (
 from chatops.logs import about
 from chatops.protocol.base import new_id, utc_now
 from chatops.sessions.entries import command_result, user_message
-from chatops.sessions.model import NewEntry
+from chatops.sessions.model import Entry, NewEntry
 from chatops.sessions.service import Sessions
 from chatops.tasks import Supervisor
 
@@ -148,13 +148,13 @@ class Chat:
             command=call.text,
             started_at=utc_now(),
         )
-        if key and (first := await self._sessions.find(session_id, author, key)):
+        try:
+            await self._dispatcher.check(ctx, call)
+        except AppError:
             # A retry must not be refused because the first one did what it was to do.
-            if first.command_id is not None and first.command_id in self._in_doubt:
-                self._in_doubt.remove(first.command_id)
-                self._start(replace(ctx, command_id=first.command_id), call)
-            return Posted(first.payload, first.command_id)
-        await self._dispatcher.check(ctx, call)
+            if key and (first := await self._sessions.find(session_id, author, key)):
+                return self._repeated(first, ctx, call)
+            raise
         if call.spec.private:
             self._supervisor.start(self._answer(ctx, call, whisper), f"command {ctx.command_id}")
             return Posted(None, ctx.command_id)
@@ -167,9 +167,17 @@ class Chat:
             # It may be stored all the same. Then a retry finds it, and it has not been run.
             self._in_doubt.append(ctx.command_id)
             raise
-        if not done.duplicate:
-            self._start(ctx, call)
+        if done.duplicate:
+            return self._repeated(done.entry, ctx, call)
+        self._start(ctx, call)
         return Posted(done.entry.payload, done.entry.command_id)
+
+    def _repeated(self, first: Entry, ctx: CommandContext, call: Call) -> Posted:
+        """Return what became of the first of two equal requests; run it if nobody knows."""
+        if first.command_id is not None and first.command_id in self._in_doubt:
+            self._in_doubt.remove(first.command_id)
+            self._start(replace(ctx, command_id=first.command_id), call)
+        return Posted(first.payload, first.command_id)
 
     def _start(self, ctx: CommandContext, call: Call) -> None:
         self._supervisor.start(self._run(ctx, call), f"command {ctx.command_id}")
