@@ -60,7 +60,8 @@ schema: install  ## write the generated references again
 	$(BIN)/python tools/write_reference.py
 
 bench: install-dev  ## measure the server beside its peers, in one run
-	$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks; first=$$?; \
+	$(BIN)/python -m benchmarks.realtime --with-chainlit && exit $$first
 
 check: lint types arch test  ## everything CI runs
 

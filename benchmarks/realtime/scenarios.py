@@ -233,11 +233,12 @@ def all_scenarios(*, quick: bool, idle: int, chainlit: Peer | None) -> list[Scen
     """
     found = [_delivery(members, rooms, quick=quick) for members, rooms in SIZES]
     steps = 10 if quick else 60
-    acks = partial(acknowledge, people=20, times=200 if quick else 2000, window=10)
+    acks = partial(acknowledge, people=20, times=200 if quick else 2000)
     found += [
         Scenario("stream paced", ALL, loaded(partial(stream, steps=steps, paced=True))),
         Scenario("stream fast", ALL, loaded(partial(stream, steps=steps, paced=False))),
-        Scenario("ack", SERVERS, loaded(acks)),
+        Scenario("ack", SERVERS, loaded(partial(acks, window=10))),
+        Scenario("ack one by one", SERVERS, loaded(partial(acks, window=1))),
     ]
     found += [_connects(f"connect {many}", many) for many in (500, 5000)]
     # All at the same moment: more than the peer on Python can queue, some of whose clients are

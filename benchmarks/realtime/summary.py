@@ -53,6 +53,7 @@ TARGETS = (
     Target("stream fast", "flood_cpu_us", "floor", 1.0),
     Target("stream paced", "cpu_us", "floor", 1.0),
     Target("ack", "cpu_us", "node", 1.0),
+    Target("ack one by one", "cpu_us", "node", 1.0),
     Target("connect 5000", "cpu_us", "node", 1.0),
     Target("idle", "kib", "node", 1.0),
     Target("deflate offered", "kib", "node", 0.5),

@@ -52,18 +52,115 @@ async def test_text_of_every_plane_arrives_as_it_is(server: tuple[Node, str]) ->
         assert (await client.event("message"))["text"] == text
 
 
+def listen(node: Node) -> list[bytes]:
+    """Return the list in which the writes to the only peer will stand."""
+    (peer,) = node.server.sockets.peers.values()
+    writes: list[bytes] = []
+    listening: Any = _Listening(peer.transport, writes)
+    peer.transport = listening
+    return writes
+
+
 async def test_events_of_one_turn_leave_in_one_write(server: tuple[Node, str]) -> None:
     node, url = server
     async with RawClient(url) as client:
         await client.ask(1, "joinSession", "desk")
-        (peer,) = node.server.sockets.peers.values()
-        writes: list[bytes] = []
-        listening: Any = _Listening(peer.transport, writes)
-        peer.transport = listening
+        writes = listen(node)
         for number in range(10):
             await emit(node, number)
         assert await numbers(client, 10) == list(range(10))
         assert len(writes) == 1
+
+
+async def test_a_message_and_its_ack_leave_in_one_write(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.event("presence")
+        writes = listen(node)
+        ack = await client.ask(2, "sendMessage", {"sessionId": "desk", "content": "hello"})
+        assert ack["ok"]
+        (write,) = writes
+        assert write.index(b'42["message"') < write.index(b"432[")
+
+
+async def test_answers_to_what_arrived_together_leave_in_one_write(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.event("presence")
+        writes = listen(node)
+        (peer,) = node.server.sockets.peers.values()
+        asked = [f'42{number}["leaveSession","elsewhere"]'.encode() for number in range(2, 7)]
+        peer.data_received(b"".join(bytes((0x81, 0x80 | len(a))) + bytes(4) + a for a in asked))
+        for number in range(2, 7):
+            assert (await client.ack(number))["ok"]
+        assert len(writes) == 1
+
+
+async def delta(node: Node, index: int, room: str = ROOM) -> None:
+    await node.server.emit("messageDelta", {"index": index, "delta": "word "}, room=room)
+
+
+async def test_streamed_text_waits_for_more_of_its_kind(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.event("presence")
+        writes = listen(node)
+        for index in range(8):
+            await delta(node, index)
+            await asyncio.sleep(0.001)
+        heard = [(await client.event("messageDelta"))["index"] for _ in range(8)]
+        assert heard == list(range(8))
+        assert len(writes) <= 3  # 8 ms in steps of 20, on a machine that may be busy
+
+
+@pytest.mark.parametrize("overtaker", ["event", "whisper", "ack", "leaving"])
+async def test_nothing_of_its_room_overtakes_streamed_text(
+    server: tuple[Node, str], overtaker: str
+) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.event("presence")
+        (connection,) = node.server.connections().values()
+        writes = listen(node)
+        await delta(node, 1)
+        if overtaker == "event":
+            await emit(node, 2)
+        elif overtaker == "whisper":
+            node.server.whisper(connection.id, "message", {"number": 2})
+        elif overtaker == "ack":
+            await client.ask(2, "completeCommand", {"sessionId": "desk", "text": "/he"})
+        else:
+            await client.ask(2, "leaveSession", "desk")
+            await delta(node, 2)
+        await until(lambda: len(writes) > 0, 5, "something is written")
+        await asyncio.sleep(0.05)
+        whole = b"".join(writes)
+        assert whole.count(b"messageDelta") == 1
+        after = {"event": b'"number":2', "whisper": b'"number":2'}.get(overtaker, b"432[")
+        assert whole.index(b"messageDelta") < whole.index(after)
+
+
+async def test_streamed_text_of_one_room_does_not_hurry_for_another(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.ask(2, "joinSession", "attic")
+        await client.event("presence")
+        await client.event("presence")
+        writes = listen(node)
+        await delta(node, 1, "session:attic")
+        await emit(node, 2)
+        await until(lambda: len(writes) == 2, 5, "both are written")
+        assert b'"number":2' in writes[0]
+        assert b"messageDelta" in writes[1]
 
 
 class _Listening:
