@@ -108,6 +108,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         self._serving.closing = True
         if busy := [c.serving for c in self._connections.values() if c.serving]:
             await asyncio.wait(busy, timeout=grace_s)
+        self.manager.flush()
         for engine_id in list(self.eio.sockets):
             await self.sockets.cut(engine_id)
         await self.shutdown()
