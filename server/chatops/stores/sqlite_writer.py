@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -17,6 +18,10 @@ log = structlog.get_logger(__name__)
 
 BATCH_LIMIT = 512
 """Operations in one transaction; more would only delay the first of them."""
+
+_SIBLINGS = 4
+_GATHER_S = 0.0001
+"""When so many came together last time, others are about to come: their commit is worth a wait."""
 
 Operation = Callable[[sqlite3.Connection], Any]
 
@@ -55,6 +60,7 @@ class GroupWriter:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._stopping = False
+        self._last_batch = 0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
 
     def start(self) -> None:
@@ -86,6 +92,8 @@ class GroupWriter:
         batch: list[_Pending] = []
         try:
             while not self._stopping and len(batch) < self._batch_limit:
+                if len(batch) == 1 and self._last_batch >= _SIBLINGS:
+                    time.sleep(_GATHER_S)
                 pending = self._queue.get(block=not batch)
                 if pending is None:
                     self._stopping = True
@@ -93,6 +101,7 @@ class GroupWriter:
                     batch.append(pending)
         except Empty:
             pass
+        self._last_batch = len(batch)
         return batch
 
     def _write(self, batch: list[_Pending]) -> None:
