@@ -43,6 +43,16 @@ async def test_a_frame_of_any_length_arrives_whole(server: tuple[Node, str], len
         assert (await client.event("message"))["text"] == text
 
 
+async def test_what_is_no_json_is_refused_where_it_is_made(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        with pytest.raises(TypeError):
+            await node.server.emit("message", {"number": 0, "text": b"binary"}, room=ROOM)
+        await emit(node, 1)
+        assert await numbers(client, 1) == [1]
+
+
 async def test_text_of_every_plane_arrives_as_it_is(server: tuple[Node, str]) -> None:
     node, url = server
     text = "삼성전자 📈 \u2028 \x00 é \U0001f9d1\u200d\U0001f680"
