@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import secrets
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +65,7 @@ class Connection:
     engine_id: str
     person: Person
     bucket: TokenBucket | None
-    inbox: deque[Incoming] = field(default_factory=deque)
+    inbox: list[Incoming] = field(default_factory=list)
     serving: asyncio.Task[None] | None = None
     at_once: int = 0
     closed: bool = False

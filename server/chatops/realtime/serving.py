@@ -105,7 +105,7 @@ class Serving:
                 await rest
             served = 0
             while connection.inbox:
-                incoming = connection.inbox.popleft()
+                incoming = connection.inbox.pop(0)
                 if connection.paused is not None and len(connection.inbox) < INBOX // 2:
                     connection.paused.resume()
                     connection.paused = None
