@@ -22,7 +22,7 @@ from chatops.errors import (
     StoreUnavailableError,
 )
 from chatops.logs import about
-from chatops.protocol.base import new_id, utc_now
+from chatops.protocol.base import new_sorted_id, utc_now
 from chatops.sessions.entries import command_result, user_message
 from chatops.sessions.model import Entry, NewEntry
 from chatops.sessions.service import Sessions
@@ -144,7 +144,7 @@ class Chat:
         ctx = CommandContext(
             person=author,
             session_id=session_id,
-            command_id=new_id("cmd"),
+            command_id=new_sorted_id("cmd"),
             command=call.text,
             started_at=utc_now(),
         )

@@ -1,4 +1,5 @@
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -13,6 +14,7 @@ from chatops.protocol.base import (
     Timestamp,
     WireModel,
     new_id,
+    new_sorted_id,
     rfc3339,
     rfc3339_now,
     utc_now,
@@ -51,6 +53,16 @@ def test_a_written_time_is_the_same_moment_but_for_less_than_a_millisecond(at: d
 
 def test_now_is_aware() -> None:
     assert utc_now().utcoffset() == timedelta()
+
+
+def test_sorted_ids_sort_by_the_time_of_their_making() -> None:
+    ids = []
+    for _ in range(5):
+        ids.append(new_sorted_id("cmd"))
+        time.sleep(0.002)
+    assert ids == sorted(ids)
+    assert all(re.fullmatch(r"cmd_[0-9a-f]{21}", one) for one in ids)
+    assert len({new_sorted_id("cmd") for _ in range(5_000)}) == 5_000
 
 
 def test_the_present_time_is_written_as_any_other() -> None:
