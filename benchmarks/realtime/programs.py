@@ -35,11 +35,14 @@ class Peer:
         name: As in the table.
         command: What starts it.
         environment: What its environment has besides ours; ``{folder}`` is a fresh folder.
+        warm: What its log says when it has loaded what it needs, if it goes on loading after
+            its port is open: that must not be in the figures.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    warm: str = ""
 
 
 def _python(module: str) -> list[str]:
@@ -55,6 +58,7 @@ CHATOPS = Peer(
         "CHATOPS_LOG_FORMAT": "json",
         "CHATOPS_BACKTEST_WORKERS": "1",
     },
+    warm='"worker_ready"',
 )
 PLAIN = Peer("python-socketio", _python("benchmarks.peers.plain_socketio"))
 NODE = Peer("node", ["node", str(NODE_PEER / "server.mjs")])
@@ -157,6 +161,13 @@ async def _child(
             await process.wait()
 
 
+async def _until_said(log: Path, text: str) -> None:
+    async with asyncio.timeout(_START_WITHIN_S):
+        # A file tells nobody that it has grown.
+        while text not in log.read_text(errors="replace"):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.05)
+
+
 @contextlib.asynccontextmanager
 async def running(peer: Peer) -> AsyncIterator[Server]:
     """Run the server with a fresh folder.
@@ -172,6 +183,7 @@ async def running(peer: Peer) -> AsyncIterator[Server]:
             found = _LISTENS.search(line)
             if found is None:
                 raise ProgramError(f"{peer.name} did not start: {line}")
+            await _until_said(log, peer.warm)
             yield Server(peer, found[1], process, log)
 
 

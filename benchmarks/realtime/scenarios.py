@@ -248,7 +248,7 @@ def all_scenarios(*, quick: bool, idle: int, chainlit: Peer | None) -> list[Scen
     deflate = partial(deflating, members=200 if quick else 1000)
     found.append(Scenario("deflate offered", (*SERVERS, NODE_DEFLATE), loaded(deflate)))
     if chainlit is not None:
-        talk = partial(converse, people=20, times=5 if quick else 25)
+        talk = partial(converse, people=20, times=5 if quick else 100)
         for name, echo in (("converse", False), ("echo", True)):
             found.append(Scenario(name, (CHATOPS, chainlit), partial(talk, echo=echo)))
     large = {"deliver 5000", "connect 5000", "storm 5000", f"idle {idle}"}

@@ -35,7 +35,9 @@ class SessionRequest(WireModel):
     @classmethod
     def of(cls, payload: Any) -> Self:
         """Return the checked request; the bare session id stands for the object."""
-        return super().of({"sessionId": payload} if isinstance(payload, str) else payload)
+        if isinstance(payload, str):
+            payload = {"sessionId": payload}
+        return super().of(payload)
 
 
 class JoinSession(SessionRequest):

@@ -57,17 +57,22 @@ def loads(text: str, **_options: Any) -> Any:
     Raises:
         StrictJsonError: It is not JSON, or not the JSON of the wire.
     """
+    value = _unchanged(text)
+    if value is None:
+        value = _decoded(text)
+    # Most frames cannot be deep, which a count tells at the speed of C.
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _decoded(text: str) -> Any:
     try:
-        value = _unchanged(text)
-        if value is None:
-            value = _decoder.decode(text)
+        value = _decoder.decode(text)
     except RecursionError:
         raise StrictJsonError(f"It is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise StrictJsonError(f"It is not JSON (character {error.pos + 1}).") from None
-    # Most frames can neither be deep nor hold a surrogate, which a count tells at the speed of C.
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(value)
     if "\\u" in text:
         _check_text(value)
     return value

@@ -87,6 +87,13 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         else:
             self._wait(target, [packet])
 
+    def answer(self, connection_id: str, engine_id: str, packet: bytes) -> None:
+        """Send a packet to one connection; as :meth:`tell`, at once where nothing waits."""
+        if self._waiting or self._patient:
+            self.tell(connection_id, packet)
+        else:
+            self._deliver((engine_id,), text_frame(packet), (packet,))
+
     def flush(self) -> None:
         """Let out what waits, in the order of its coming."""
         if self._patient:

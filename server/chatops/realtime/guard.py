@@ -71,7 +71,14 @@ def parse(text: Any) -> tuple[int, str, int | None, Any]:
     Raises:
         FrameError: It is not a Socket.IO packet that a client may send.
     """
-    found = _FRAME.fullmatch(text) if isinstance(text, str) else None
+    if not isinstance(text, str):  # the library reads JSON into some
+        raise FrameError("a packet of an unknown type")
+    if text[:1] == _EVENT:  # nearly all are: an event of the one namespace, to be acked
+        at = text.find("[", 1, 17)
+        digits = text[1:at]
+        if at > 1 and digits.isascii() and digits.isdecimal():
+            return packet.EVENT, "/", int(digits), _event(text[at:])
+    found = _FRAME.fullmatch(text)
     if found is None:
         raise FrameError("a packet of an unknown type")
     kind, namespace, ack_id, body = found.groups()

@@ -238,7 +238,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     def ack(self, connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
         """Answer an event, if its sender asked for that and is still there."""
         if ack_id is not None and not connection.closed:
-            self.manager.tell(connection.id, b"43%d" % ack_id + strictjson.encode([ack]))
+            message = b"43%d" % ack_id + strictjson.encode([ack])
+            self.manager.answer(connection.id, connection.engine_id, message)
 
     def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""
