@@ -57,6 +57,7 @@ TARGETS = (
     Target("connect 5000", "cpu_us", "node", 1.0),
     Target("idle", "kib", "node", 1.0),
     Target("deflate offered", "kib", "node", 0.5),
+    Target("converse", "cpu_us", "chainlit", 0.1),
     Target("converse", "p50_us", "chainlit", 0.1),
     Target("echo", "cpu_us", "chainlit", 0.1),
     Target("echo", "p50_us", "chainlit", 0.1),

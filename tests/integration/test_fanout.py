@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def listen(node: Node) -> list[bytes]:
     return writes
 
 
+@asynccontextmanager
+async def at_desk(node: Node, url: str) -> AsyncIterator[tuple[RawClient, list[bytes]]]:
+    """A member to whom nothing more is due, and what is written to it from now on."""
+    async with RawClient(url) as client:
+        await client.ask(1, "joinSession", "desk")
+        await client.event("presence")
+        yield client, listen(node)
+
+
 async def test_events_of_one_turn_leave_in_one_write(server: tuple[Node, str]) -> None:
     node, url = server
     async with RawClient(url) as client:
@@ -84,10 +94,7 @@ async def test_events_of_one_turn_leave_in_one_write(server: tuple[Node, str]) -
 
 async def test_a_message_and_its_ack_leave_in_one_write(server: tuple[Node, str]) -> None:
     node, url = server
-    async with RawClient(url) as client:
-        await client.ask(1, "joinSession", "desk")
-        await client.event("presence")
-        writes = listen(node)
+    async with at_desk(node, url) as (client, writes):
         ack = await client.ask(2, "sendMessage", {"sessionId": "desk", "content": "hello"})
         assert ack["ok"]
         (write,) = writes
@@ -98,10 +105,7 @@ async def test_answers_to_what_arrived_together_leave_in_one_write(
     server: tuple[Node, str],
 ) -> None:
     node, url = server
-    async with RawClient(url) as client:
-        await client.ask(1, "joinSession", "desk")
-        await client.event("presence")
-        writes = listen(node)
+    async with at_desk(node, url) as (client, writes):
         (peer,) = node.server.sockets.peers.values()
         asked = [f'42{number}["leaveSession","elsewhere"]'.encode() for number in range(2, 7)]
         peer.data_received(b"".join(bytes((0x81, 0x80 | len(a))) + bytes(4) + a for a in asked))
@@ -116,10 +120,7 @@ async def delta(node: Node, index: int, room: str = ROOM) -> None:
 
 async def test_streamed_text_waits_for_more_of_its_kind(server: tuple[Node, str]) -> None:
     node, url = server
-    async with RawClient(url) as client:
-        await client.ask(1, "joinSession", "desk")
-        await client.event("presence")
-        writes = listen(node)
+    async with at_desk(node, url) as (client, writes):
         for index in range(8):
             await delta(node, index)
             await asyncio.sleep(0.001)
@@ -133,11 +134,8 @@ async def test_nothing_of_its_room_overtakes_streamed_text(
     server: tuple[Node, str], overtaker: str
 ) -> None:
     node, url = server
-    async with RawClient(url) as client:
-        await client.ask(1, "joinSession", "desk")
-        await client.event("presence")
+    async with at_desk(node, url) as (client, writes):
         (connection,) = node.server.connections().values()
-        writes = listen(node)
         await delta(node, 1)
         if overtaker == "event":
             await emit(node, 2)

@@ -15,8 +15,9 @@ from chatops.protocol.strictjson import StrictJsonError
 
 MAX_POLLED_FRAMES = 16
 
-# Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
 _EVENT = str(packet.EVENT)
+
+# Type, namespace, ack id, JSON. Binary types (5, 6) and CONNECT_ERROR (4) are not for clients.
 _FRAME = re.compile(r"([0-3])(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?(?![0-9])(.*)", re.ASCII | re.DOTALL)
 
 

@@ -10,7 +10,7 @@ from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
 from chatops.chat.service import Chat, Posted
 from chatops.errors import UnknownEventError
-from chatops.protocol.base import WireModel
+from chatops.protocol.catalogue import CLIENT_EVENTS
 from chatops.protocol.requests import (
     CompleteCommand,
     ExecuteCommand,
@@ -45,13 +45,13 @@ class Events:
             ValidationError: Its payload is not of the contract.
             AppError: What the event's own work raises.
         """
-        row = EVENTS.get(incoming.name)
-        if row is None:
+        serve = EVENTS.get(incoming.name)
+        if serve is None:
             raise UnknownEventError(
                 f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
             )
-        serve, model = row
-        return serve(self, connection, model.of(incoming.payload), reply)
+        request = CLIENT_EVENTS[incoming.name].request.of(incoming.payload)
+        return serve(self, connection, request, reply)
 
     def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""
@@ -137,16 +137,16 @@ class Events:
 
 Serve = Callable[[Events, Connection, Any, Reply], Rest | None]
 
-EVENTS: Mapping[str, tuple[Serve, type[WireModel]]] = MappingProxyType(
+EVENTS: Mapping[str, Serve] = MappingProxyType(
     {
-        "joinSession": (Events.join, JoinSession),
-        "leaveSession": (Events.leave, LeaveSession),
-        "sendMessage": (Events.send, SendMessage),
-        "executeCommand": (Events.execute, ExecuteCommand),
-        "completeCommand": (Events.complete, CompleteCommand),
+        "joinSession": Events.join,
+        "leaveSession": Events.leave,
+        "sendMessage": Events.send,
+        "executeCommand": Events.execute,
+        "completeCommand": Events.complete,
     }
 )
-"""Who serves an event, and its payload; see :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
+"""Names and payloads are those of :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

@@ -186,8 +186,10 @@ class Peer(asyncio.Protocol):
         if self.closing:
             return
         self._answers = []
-        self._parser.feed_data(data)
-        self._let_out_answers()
+        try:
+            self._parser.feed_data(data)
+        finally:
+            self._let_out_answers()
 
     def _let_out_answers(self) -> None:
         answers, self._answers = self._answers, None
