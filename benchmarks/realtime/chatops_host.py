@@ -16,6 +16,7 @@ from aiohttp import web
 
 from benchmarks.peers.control import serve_orders
 from chatops import __version__, bootstrap, cli
+from chatops.protocol import strictjson
 from chatops.realtime.channel import SocketChannel
 
 
@@ -41,7 +42,7 @@ class OrderedNode(bootstrap.Node):
         channel = SocketChannel(self.server)
 
         async def emit(room: str, event: str, payload: dict[str, Any]) -> None:
-            channel.emit(room, event, payload)
+            channel.emit(room, event, strictjson.encode(payload))
 
         try:
             await serve_orders(emit, about)

@@ -17,6 +17,7 @@ from chatops.backtests.planning import Planner
 from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
+from chatops.cluster.local import Alone
 from chatops.commands import Toolbox, build_registry
 from chatops.dispatch.dispatcher import Dispatcher
 from chatops.errors import StoreUnavailableError
@@ -61,6 +62,7 @@ class Node:
         self.sessions = Sessions(
             self.store.sessions,
             SocketChannel(self.server),
+            Alone(),
             self.supervisor,
             max_entries=settings.session_max_entries,
         )
@@ -119,6 +121,7 @@ class Node:
         await self.store.open()
         try:
             self.pool.open()
+            self.sessions.open()
             await self.jobs.open()
             await self.chat.close_open_commands(self.jobs.owed())
             self.supervisor.start(self._expire(), "expire sessions")

@@ -1,6 +1,6 @@
 """The adapters that must hold the contracts. Another store is one more row of ``ADAPTERS``."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -22,24 +22,55 @@ class Store(Protocol):
     @property
     def strategies(self) -> StrategyStore: ...
 
+    async def close(self) -> None: ...
+
+
+LEASE_S = 1.0
+
+OpenStore = Callable[[], Awaitable[Store]]
+"""Opens what the adapter keeps, as a server that starts does."""
+
 
 @asynccontextmanager
-async def _sqlite(folder: Path) -> AsyncIterator[Store]:
-    store = SqliteStore(folder)
-    await store.open()
+async def _sqlite(folder: Path) -> AsyncIterator[OpenStore]:
+    opened: list[SqliteStore] = []
+
+    async def open_store() -> Store:
+        store = SqliteStore(folder, lease_s=LEASE_S)
+        await store.open()
+        opened.append(store)
+        return store
+
     try:
-        yield store
+        yield open_store
     finally:
-        await store.close()
+        for store in opened:
+            await store.close()
 
 
-ADAPTERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]] = {"sqlite": _sqlite}
+ADAPTERS: dict[str, Callable[[Path], AbstractAsyncContextManager[OpenStore]]] = {"sqlite": _sqlite}
 
 
 @pytest.fixture(params=ADAPTERS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with ADAPTERS[request.param](tmp_path / "data") as opened:
-        yield opened
+async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
+    async with ADAPTERS[request.param](tmp_path / "data") as opener:
+        yield opener
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> Store:
+    return await open_store()
+
+
+@pytest.fixture
+async def successor(store: Store, open_store: OpenStore) -> OpenStore:
+    """What opens the store again, after the server that had it has gone."""
+
+    async def succeed() -> Store:
+        await store.close()
+        return await open_store()
+
+    return succeed
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ import pytest
 from chatops.backtests.job import Failure
 from chatops.backtests.ports import JobStore, Proof
 from chatops.errors import QueueFullError
-from tests.contracts.jobs import BEN, NOW, asker, job, run, submit
+from tests.contracts.conftest import LEASE_S, OpenStore
+from tests.contracts.jobs import ANN, BEN, NOW, asker, job, run, submit
+
+LATER = NOW + timedelta(minutes=1)
 
 FINAL: tuple[Literal["completed", "failed", "cancelled", "interrupted"], ...] = (
     "completed",
@@ -307,3 +310,69 @@ async def test_of_many_concurrent_ends_one_counts(jobs: JobStore) -> None:
     )
     (index,) = [n for n, end in enumerate(ends) if end is not None]
     assert await jobs.file("bt_1", "n") == b"%d" % index
+
+
+async def test_a_lease_lapses_unless_it_is_renewed(jobs: JobStore) -> None:
+    await submit(jobs, job("bt_1", asker("a")))
+    await submit(jobs, job("bt_2", asker("b")))
+    assert await jobs.renew("bt_1", 1) is None
+    await jobs.start("bt_1", NOW)
+    await jobs.start("bt_2", NOW)
+    assert list(await jobs.lapsed()) == []
+    for _ in range(3):
+        await asyncio.sleep(0.45 * LEASE_S)
+        renewed = await jobs.renew("bt_1", 1)
+        assert renewed is not None
+        assert (renewed.state, renewed.ended_by) == ("running", None)
+    assert [one.id for one in await jobs.lapsed()] == ["bt_2"]
+
+
+async def test_an_attempt_that_is_over_cannot_be_renewed(jobs: JobStore) -> None:
+    await submit(jobs, job("bt_1", asker("a")))
+    await jobs.start("bt_1", NOW)
+    await jobs.requeue("bt_1", 1)
+    assert await jobs.renew("bt_1", 1) is None
+    await jobs.start("bt_1", NOW)
+    assert await jobs.renew("bt_1", 1) is None
+    assert await jobs.renew("bt_1", 2) is not None
+    await jobs.finish("bt_1", 2, "completed", NOW, summary={})
+    assert await jobs.renew("bt_1", 2) is None
+    assert await jobs.renew("bt_x", 1) is None
+
+
+async def test_what_a_server_that_is_gone_was_running_lapses(
+    jobs: JobStore, successor: OpenStore
+) -> None:
+    await submit(jobs, job("bt_1", asker("a")))
+    await jobs.start("bt_1", NOW)
+    later = (await successor()).jobs
+    await asyncio.sleep(1.1 * LEASE_S)
+    assert [one.id for one in await later.lapsed()] == ["bt_1"]
+
+
+async def test_of_many_starters_one_gets_the_job(jobs: JobStore) -> None:
+    await submit(jobs, job("bt_1", asker("a")))
+    started = await asyncio.gather(*(jobs.start("bt_1", NOW) for _ in range(16)))
+    assert sum(one is not None for one in started) == 1
+
+
+async def test_cancelling_ends_a_queued_job_and_marks_a_running_one(jobs: JobStore) -> None:
+    await submit(jobs, job("bt_1", asker("a")))
+    ended = await jobs.cancel("bt_1", BEN, LATER)
+    assert ended is not None
+    assert (ended.state, ended.phase, ended.ended_by) == ("cancelled", "done", BEN)
+    assert ended.ended_at == LATER
+    assert await jobs.cancel("bt_1", ANN, LATER) is None
+    assert await jobs.cancel("bt_x", ANN, LATER) is None
+
+    await submit(jobs, job("bt_2", asker("b")))
+    await jobs.start("bt_2", NOW)
+    marked = await jobs.cancel("bt_2", BEN, LATER)
+    assert marked is not None
+    assert (marked.state, marked.ended_by, marked.ended_at) == ("running", BEN, None)
+    again = await jobs.cancel("bt_2", ANN, LATER)
+    assert again is not None
+    assert again.ended_by == BEN
+    renewed = await jobs.renew("bt_2", 1)
+    assert renewed is not None
+    assert renewed.ended_by == BEN

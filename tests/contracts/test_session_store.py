@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from chatops.access.identity import Person
 from chatops.errors import NotFoundError
-from chatops.sessions.model import Entry, EntryKind, NewEntry, Session
+from chatops.sessions.model import Entry, EntryKind, Head, NewEntry, Preface, Session
 from chatops.sessions.ports import SessionStore
+from tests.contracts.conftest import OpenStore
 
 ANN = Person("client:ann", "Ann")
 BEN = Person("client:ben", "김벤")
@@ -249,7 +251,9 @@ async def test_reading_is_oldest_first_and_at_most_limit(sessions: SessionStore)
     assert numbers(await sessions.read_newest("room", 0)) == []
 
 
-async def test_open_commands_are_the_messages_without_a_result(sessions: SessionStore) -> None:
+async def test_open_commands_are_the_messages_without_a_result_that_a_gone_server_took(
+    sessions: SessionStore, successor: OpenStore
+) -> None:
     await sessions.create_session(room("one"))
     await sessions.create_session(room("two"))
     await sessions.append("one", said("plain"))
@@ -259,6 +263,9 @@ async def test_open_commands_are_the_messages_without_a_result(sessions: Session
     await sessions.append("one", said("/b", command_id="b"))
     await sessions.append("one", said("done", kind="commandResult", command_id="b"))
     await sessions.append("one", said("of another room", kind="commandResult", command_id="z"))
+    assert list(await sessions.open_commands()) == []
+    sessions = (await successor()).sessions
+    await sessions.append("one", said("/mine", command_id="mine"))
     opened = await sessions.open_commands()
     assert [(entry.session_id, entry.command_id) for entry in opened] == [
         ("two", "z"),
@@ -267,6 +274,26 @@ async def test_open_commands_are_the_messages_without_a_result(sessions: Session
     ]
     await sessions.append("two", said("done", kind="commandResult", command_id="z"))
     assert [entry.command_id for entry in await sessions.open_commands()] == ["m", "a"]
+
+
+async def test_a_preface_is_stored_with_its_entry(sessions: SessionStore) -> None:
+    await sessions.create_session(room())
+    preface = Preface("backtestProgress", {"progress": 100, "message": "끝 <&>"})
+    new = replace(said("done", kind="commandResult"), preface=preface)
+    stored = (await sessions.append("room", new)).entry
+    assert stored.preface == preface
+    assert list(await sessions.read("room", 0, 10)) == [stored]
+    assert "progress" not in stored.payload
+
+
+async def test_heads_are_of_the_sessions_that_exist(sessions: SessionStore) -> None:
+    await fill(sessions, 3, "one")
+    await sessions.create_session(room("two", epoch="e7"))
+    heads = await sessions.heads(["one", "two", "nowhere"])
+    assert heads == {"one": Head("e1", 3), "two": Head("e7", 0)}
+    await sessions.trim("one", 0)
+    assert (await sessions.heads(["one"]))["one"].last_seq == 3
+    assert await sessions.heads([]) == {}
 
 
 async def test_trimming_keeps_the_newest_and_their_numbers(sessions: SessionStore) -> None:

@@ -9,6 +9,9 @@ from chatops.access.identity import Person
 from chatops.backtests.job import Asker, Failure, Job, JobState
 from chatops.backtests.work import Phase, Progress, Report, Task
 
+LEASE_S = 10.0
+"""How long a worker may be silent before its job is somebody else's."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
@@ -62,7 +65,29 @@ class JobStore(Protocol):
         ...
 
     async def start(self, job_id: str, at: datetime) -> Job | None:
-        """Queued → running, attempt one higher. None if it is not queued any more."""
+        """Queued → running, attempt one higher. None if it is not queued any more.
+
+        Of many callers on many nodes one gets the job, and with it a lease of the store's length:
+        who does not :meth:`renew` it in time has lost the job.
+        """
+        ...
+
+    async def renew(self, job_id: str, attempt: int) -> Job | None:
+        """Begin the lease anew; ``ended_by`` of what is returned is who wants the job stopped.
+
+        None if the attempt is over: another has the job, or it has ended.
+        """
+        ...
+
+    async def lapsed(self) -> Sequence[Job]:
+        """Return the running jobs whose lease is over: nobody works on them."""
+        ...
+
+    async def cancel(self, job_id: str, person: Person, at: datetime) -> Job | None:
+        """End a queued job as cancelled, or note on a running one who wants it stopped.
+
+        Atomic. None if it has ended, or there is none. A repeat changes nothing more.
+        """
         ...
 
     async def progress(
@@ -168,6 +193,28 @@ class StrategyStore(Protocol):
         ...
 
 
+class Signals(Protocol):
+    """Tells the other nodes that a job has changed. May be lost; plain functions, nobody waits."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other node."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """Whether signals have come through of late."""
+        ...
+
+    def attach_jobs(self, changed: Callable[[str], None]) -> None:
+        """Say whom to tell the id of a job that changed on another node."""
+        ...
+
+    def job_changed(self, job_id: str) -> None:
+        """Tell the other nodes."""
+        ...
+
+
 class WorkerLostError(Exception):
     """The worker process died in the middle of a task; ``reason`` says how, for the log."""
 
@@ -216,7 +263,7 @@ class Announcer(Protocol):
         ...
 
     async def ended(self, job: Job, asker: Asker) -> None:
-        """Give an asker's room the final progress and the stored result.
+        """Store the result for an asker's room, which sees the final progress with it.
 
         Safe to repeat: the result is stored once for each command.
         """

@@ -10,6 +10,7 @@ from chatops.backtests.ports import Announcer
 from chatops.errors import NotFoundError
 from chatops.protocol.events import BacktestProgress
 from chatops.sessions.entries import author_of, command_result
+from chatops.sessions.model import Preface
 from chatops.sessions.service import Sessions
 
 
@@ -28,9 +29,8 @@ class JobReports:
         self._sessions.emit(asker.session_id, "backtestProgress", payload)
 
     async def ended(self, job: Job, asker: Asker) -> None:
-        """Give the asker's room the final progress, then the stored result."""
-        self._sessions.emit(asker.session_id, "backtestProgress", final_payload(job, asker))
-        entry = command_result(
+        """Store the result; the final progress goes with it, so it is seen wherever that is."""
+        result = command_result(
             answer(job, asker),
             command_id=asker.command_id,
             command=asker.command,
@@ -38,8 +38,9 @@ class JobReports:
             person=asker.person,
             asked_at=asker.asked_at,
         )
+        last = Preface("backtestProgress", final_payload(job, asker))
         try:
-            await self._sessions.append(asker.session_id, entry)
+            await self._sessions.append(asker.session_id, replace(result, preface=last))
         except NotFoundError:
             return  # the session expired meanwhile: nobody is left to be told
 

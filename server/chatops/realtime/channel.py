@@ -1,6 +1,6 @@
 """Rooms of this node: a room of the library for each session, under a name no client can choose."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chatops.realtime.fanout import FanoutManager
 from chatops.realtime.server import ChatServer
@@ -22,7 +22,7 @@ class SocketChannel:
         """Stop the room's events to the connection."""
         self._rooms.basic_leave_room(connection_id, "/", _room(session_id))
 
-    def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
+    def emit(self, session_id: str, event: str, payload: bytes) -> None:
         """Hand the event to every connection in the room."""
         self._rooms.show(_room(session_id), event, payload)
 

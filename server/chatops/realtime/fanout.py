@@ -57,12 +57,15 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
                 event, data, namespace, room=target, skip_sid=skip_sid, callback=callback
             )
         else:
-            self.show(target, event, data)
+            self.show(target, event, strictjson.encode(data))
 
-    def show(self, target: str, event: str, data: Any) -> None:
-        """Send an event to a room, or to one connection (whose id is the name of its room)."""
+    def show(self, target: str, event: str, payload: bytes) -> None:
+        """Send an event to a room, or to one connection (whose id is the name of its room).
+
+        ``payload`` is JSON: what is made once goes to the other nodes too.
+        """
         if target in self.rooms.get("/", ()):
-            packet = b"42" + strictjson.encode([event, data])
+            packet = b'42["%b",%b]' % (event.encode(), payload)
             if event in _PATIENT:
                 self._patient.setdefault(target, []).append(packet)
                 if self._patience is None:

@@ -23,7 +23,8 @@ from chatops.realtime.connection import Connection, Incoming
 from chatops.realtime.server import ChatServer
 from chatops.realtime.serving import Reply, Rest
 from chatops.sessions.export import row_of
-from chatops.sessions.service import Sessions, Snapshot, member
+from chatops.sessions.presence import member
+from chatops.sessions.service import Sessions, Snapshot
 
 OK = {"ok": True}
 

@@ -243,7 +243,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
 
     def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to one connection."""
-        self.manager.show(connection_id, event, payload)
+        self.manager.show(connection_id, event, strictjson.encode(payload))
 
     # ------------------------------------------------- admission
 

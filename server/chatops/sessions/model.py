@@ -33,6 +33,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Preface:
+    """An event of the wire that belongs to an entry: a job's last progress, before its result."""
+
+    event: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class NewEntry:
     """An entry before the store has numbered it.
 
@@ -42,6 +50,8 @@ class NewEntry:
         payload: The wire payload of that event, all but ``seq``.
         key: Makes a retry harmless: one entry for each (session, author, key).
         command_id: The command that a message asks for, or that a result answers.
+        preface: An event that whoever is in the room sees just before the entry, on every node;
+            it is stored with the entry, but is not a part of the log that is read later.
     """
 
     kind: EntryKind
@@ -49,6 +59,7 @@ class NewEntry:
     payload: dict[str, Any]
     key: str | None = None
     command_id: str | None = None
+    preface: Preface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Entry:
         payload: The wire payload, ``seq`` included.
         command_id: The command that a message asks for, or that a result answers.
         length: Characters of the payload as JSON, or 0 for an entry that was not read but written.
+        preface: The event that is shown just before it.
     """
 
     session_id: str
@@ -72,11 +84,48 @@ class Entry:
     payload: dict[str, Any]
     command_id: str | None = None
     length: int = field(default=0, compare=False)
+    preface: Preface | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a log ends: its epoch, and the number of its newest entry."""
+
+    epoch: str
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What one node tells the others at once; whatever is lost of it, the store still has.
+
+    Attributes:
+        session_id: The room.
+        event: Name of the event; one with a ``.`` at its front is between nodes alone.
+        payload: The event's payload as JSON; empty where the receiver is to read the store.
+        seq: Number of the entry that the event shows; 0 for an event that is not of the log.
+        epoch: Of the log; empty where ``seq`` is 0.
+        node: Who sent it; filled in by the bus.
+    """
+
+    session_id: str
+    event: str
+    payload: bytes
+    seq: int = 0
+    epoch: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What :meth:`SessionStore.append` did; ``duplicate`` means that it was there already."""
+    """What :meth:`SessionStore.append` did.
+
+    Attributes:
+        entry: The stored entry.
+        duplicate: It was there already.
+        epoch: Of the log it is in.
+    """
 
     entry: Entry
     duplicate: bool
+    epoch: str = field(default="", compare=False)

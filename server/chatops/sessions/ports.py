@@ -1,10 +1,10 @@
 """What sessions need from outside; the docstrings are the contract (see ``tests/contracts``)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from chatops.sessions.model import Appended, Entry, NewEntry, Session
+from chatops.sessions.model import Appended, Entry, Head, Hint, NewEntry, Session
 
 
 class SessionStore(Protocol):
@@ -49,8 +49,16 @@ class SessionStore(Protocol):
         """Return the entry that was stored under this key of the author, or None."""
         ...
 
+    async def heads(self, session_ids: Sequence[str]) -> Mapping[str, Head]:
+        """Return where each log ends, of those sessions that exist."""
+        ...
+
     async def open_commands(self) -> Sequence[Entry]:
-        """Return every message that asks for a command and has no result yet, oldest first."""
+        """Return every message that asks for a command, has none of its result, and is nobody's.
+
+        Nobody's is what a server stored that is gone: one that has not said for a while, to the
+        store, that it lives. Oldest first.
+        """
         ...
 
     async def trim(self, session_id: str, keep: int) -> None:
@@ -76,9 +84,53 @@ class RoomChannel(Protocol):
         """Stop the room's events to the connection. Unknown ones are ignored."""
         ...
 
-    def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
-        """Hand the event to every connection in the room, in the order of calls.
+    def emit(self, session_id: str, event: str, payload: bytes) -> None:
+        """Hand the event, whose payload is JSON, to every connection in the room.
 
-        Never raises because of a slow client.
+        In the order of calls. Never raises because of a slow client.
         """
+        ...
+
+
+class Bus(Protocol):
+    """What carries hints between nodes: fast, and trusted with nothing.
+
+    It may lose, repeat, delay and reorder hints. Plain functions: nobody waits for another node.
+    """
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other node; nothing is carried then."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """Whether hints have come through of late."""
+        ...
+
+    def attach(
+        self,
+        hear: Callable[[Hint], None],
+        doubt: Callable[[str | None], None],
+        gone: Callable[[str], None],
+    ) -> None:
+        """Say whom to tell. Called once, before anything else.
+
+        Args:
+            hear: Takes a hint of another node; never one's own.
+            doubt: Called when hints may have been lost: of one session, or, with None, of all.
+            gone: Takes the name of a node that has been silent for long.
+        """
+        ...
+
+    def publish(self, hint: Hint) -> None:
+        """Tell the other nodes; what does not fit into a bounded queue is dropped."""
+        ...
+
+    def follow(self, session_id: str) -> None:
+        """Hear of the session from now on; ``doubt`` is called when that has begun."""
+        ...
+
+    def unfollow(self, session_id: str) -> None:
+        """Hear no more of the session. Unknown ones are ignored."""
         ...

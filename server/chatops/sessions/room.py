@@ -4,14 +4,14 @@ Not here: storing. A room only decides what its members see next; see ``docs/top
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
 from chatops.access.identity import Person
 from chatops.protocol.base import utc_now
-from chatops.sessions.model import Entry
+from chatops.sessions.model import Entry, Hint
 from chatops.sessions.ports import SessionStore
 
 _PAGE = 500
@@ -27,6 +27,14 @@ class Presence:
     connections: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Who is in the room on another node: some of them, the longest present first, and how many."""
+
+    people: tuple[Presence, ...]
+    total: int
+
+
 @dataclass(slots=True)
 class Room:
     """State of a room with members on this node.
@@ -35,20 +43,32 @@ class Room:
         lock: Held while the log is shown and while somebody enters, so nothing falls between
             the history a member gets and the first live event.
         cursor: Number of the last entry shown here; ``UNKNOWN`` until the store has been asked.
+        epoch: Of the log that the cursor counts in.
+        target: Number of the newest entry that is known to be stored.
+        ahead: Hints of entries after the next one, by number.
+        catching_up: Whether a task is about to show what is missing.
         members: Id of the person behind each connection.
         present: The people by their id, in the order of their coming.
         users: Calls that hold the room at this moment; it goes when it has neither these
             nor members.
         presence_due: Whether the members' list is about to be sent.
+        elsewhere: Who is in the room on other nodes.
+        followed: Whether other nodes' hints about the room are asked for.
     """
 
     session_id: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     cursor: int = UNKNOWN
+    epoch: str = ""
+    target: int = 0
+    ahead: dict[int, Hint] = field(default_factory=dict)
+    catching_up: bool = False
     members: dict[str, str] = field(default_factory=dict)
     present: dict[str, Presence] = field(default_factory=dict)
     users: int = 0
     presence_due: bool = False
+    elsewhere: dict[str, Elsewhere] = field(default_factory=dict)
+    followed: bool = False
 
     def admit(self, connection_id: str, person: Person) -> None:
         """Note that the person is behind the connection. A repeat may bring another name."""
@@ -77,7 +97,23 @@ class Room:
 
     def people(self, limit: int) -> list[Presence]:
         """Return the people who are here, each once, the longest present first."""
-        return list(islice(self.present.values(), limit))
+        if not self.elsewhere:
+            return list(islice(self.present.values(), limit))
+        everybody: dict[str, Presence] = dict(self.present)
+        for one in (one for other in self.elsewhere.values() for one in other.people):
+            known = everybody.get(one.person.id)
+            if known is None or one.since < known.since:
+                everybody[one.person.id] = one
+        return sorted(everybody.values(), key=lambda one: one.since)[:limit]
+
+    def total(self) -> int:
+        """Return how many people are here; who is on several nodes may count more than once.
+
+        Once each where the lists of all nodes are whole.
+        """
+        listed = {one.person.id for other in self.elsewhere.values() for one in other.people}
+        unlisted = sum(other.total - len(other.people) for other in self.elsewhere.values())
+        return len(self.present.keys() | listed) + unlisted
 
     async def show_until(
         self, seq: int, store: SessionStore, emit: Callable[[Entry], None]
@@ -129,3 +165,35 @@ class Hold:
     def _leave(self) -> None:
         self._room.users -= 1
         self._let_go(self._room)
+
+
+class Rooms:
+    """The rooms that somebody on this node is in, or that a call of this moment holds."""
+
+    def __init__(self, forgotten: Callable[[Room], None]) -> None:
+        """Make it; ``forgotten`` is told of each room that nobody is in any longer."""
+        self._rooms: dict[str, Room] = {}
+        self._forgotten = forgotten
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(self._rooms.values())
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def get(self, session_id: str) -> Room | None:
+        """Return the room, or None if nobody here is in it."""
+        return self._rooms.get(session_id)
+
+    def hold(self, session_id: str) -> Hold:
+        """Return the room to be entered by ``async with``; made if it is not there."""
+        room = self._rooms.get(session_id)
+        if room is None:
+            room = self._rooms[session_id] = Room(session_id)
+        return Hold(room, self.forget_if_empty)
+
+    def forget_if_empty(self, room: Room) -> None:
+        """Let go of a room that has neither members nor callers."""
+        if not room.users and not room.members and self._rooms.get(room.session_id) is room:
+            del self._rooms[room.session_id]
+            self._forgotten(room)

@@ -1,11 +1,10 @@
 """The shared room: open, join, leave, append; every member sees the same entries in one order.
 
-The store is the log and numbers the entries. This module shows them to the members on this node
-exactly in that order, and hands a joining member the part it missed; ``docs/topics/delivery.md``
-tells why nothing can fall between the two.
+The store is the log and numbers the entries. The members on this node are shown them exactly in
+that order, and a joining member is handed the part it missed; ``docs/topics/delivery.md`` tells why
+nothing can fall between the two.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,25 +17,19 @@ import structlog
 from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
 from chatops.errors import NotFoundError
-from chatops.protocol import events
 from chatops.protocol.base import MAX_ENTRIES, MAX_PAGE, utc_now
+from chatops.protocol.strictjson import encode
 from chatops.sessions.entries import client_key, notice
-from chatops.sessions.model import Appended, Entry, NewEntry, Session
-from chatops.sessions.ports import RoomChannel, SessionStore
-from chatops.sessions.room import UNKNOWN, Hold, Presence, Room
+from chatops.sessions.following import Following
+from chatops.sessions.model import Appended, Entry, Hint, NewEntry, Session
+from chatops.sessions.ports import Bus, RoomChannel, SessionStore
+from chatops.sessions.presence import MAX_MEMBERS_SHOWN, PresenceLists
+from chatops.sessions.room import UNKNOWN, Presence, Room, Rooms
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
 
-# The list of members is sent this long after a change, so that a storm of joins sends few lists;
-# a large room waits longer because each list is as long as the room.
-_PRESENCE_DELAY_S = 0.05
-_PRESENCE_DELAY_PER_MEMBER_S = 0.001
-
 _TRIM_EVERY = 100
-
-MAX_MEMBERS_SHOWN = 100
-"""People in a list of members: to tell everybody about everybody grows with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +60,28 @@ class Sessions:
         self,
         store: SessionStore,
         channel: RoomChannel,
+        bus: Bus,
         supervisor: Supervisor,
         *,
         max_entries: int = 0,
     ) -> None:
         self._store = store
         self._channel = channel
+        self._bus = bus
         self._supervisor = supervisor
         self._max_entries = max_entries
-        self._rooms: dict[str, Room] = {}
+        self._rooms = Rooms(self._forgotten)
+        self._presence = PresenceLists(self._rooms, channel, bus, supervisor)
+        self._following = Following(
+            store, channel, bus, self._rooms, self._presence, supervisor, self._part_with_all
+        )
+        bus.attach(self._following.hear, self._following.doubt, self._presence.node_gone)
         self._of_connection: dict[str, set[str]] = {}
+
+    def open(self) -> None:
+        """Begin to keep the rooms up with what other nodes store, if there may be others."""
+        if not self._bus.alone:
+            self._supervisor.start(self._following.keep_up(), "keep up")
 
     # ------------------------------------------------------------------ reading
 
@@ -126,7 +131,7 @@ class Sessions:
 
     # ------------------------------------------------------------ coming and going
 
-    async def open(self, session_id: str, person: Person) -> Session:
+    async def enter(self, session_id: str, person: Person) -> Session:
         """Return the session; create it with ``person`` as its owner if it is new."""
         session = await self._store.get_session(session_id)
         if session is None:
@@ -160,12 +165,12 @@ class Sessions:
         event, so the first event after the snapshot is the one after its last entry. When the
         snapshot does not reach the present (``more``), the room is not entered.
         """
-        session = await self.open(session_id, person)
-        async with self._hold(session_id) as room:
+        session = await self.enter(session_id, person)
+        async with self._rooms.hold(session_id) as room:
             await self._set_cursor(room, session)
             if after_seq is not None and after_seq > room.cursor:
                 # The client has seen more than this room showed: it comes from a faster node.
-                await room.show_until(after_seq, self._store, self._emit_entry)
+                await room.show_until(after_seq, self._store, self._following.emit)
             cursor = room.cursor
             entries = await self._missed(session_id, after_seq, limit, cursor)
             reached = entries[-1].seq if entries else max(after_seq or 0, session.first_seq - 1)
@@ -188,8 +193,8 @@ class Sessions:
         """Join for live events only, unless the connection is in the room already."""
         if self.is_member(connection_id, session_id):
             return
-        session = await self.open(session_id, person)
-        async with self._hold(session_id) as room:
+        session = await self.enter(session_id, person)
+        async with self._rooms.hold(session_id) as room:
             await self._set_cursor(room, session)
             room.admit(connection_id, person)
             self._enter(room, connection_id)
@@ -205,8 +210,8 @@ class Sessions:
         self._channel.leave(connection_id, session_id)
         if room := self._rooms.get(session_id):
             room.dismiss(connection_id)
-            self._announce_presence(room)
-            self._forget_if_empty(room)
+            self._presence.changed(room)
+            self._rooms.forget_if_empty(room)
 
     def drop(self, connection_id: str) -> None:
         """Take the connection out of every room, because it ended."""
@@ -224,7 +229,8 @@ class Sessions:
         repeat, the next entry or the next join shows it.
         """
         done = await self._store.append(session_id, entry, title=title)
-        await self._show(done.entry)
+        payload = self._following.tell(done)
+        await self._following.show(done.entry, payload)
         if self._max_entries and not done.duplicate and done.entry.seq % _TRIM_EVERY == 0:
             await self._store.trim(session_id, self._max_entries)
         return done
@@ -235,16 +241,18 @@ class Sessions:
         await self.append(session_id, entry, title=title)
 
     def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
-        """Show something that is not of the log to whoever is in the room now."""
-        self._channel.emit(session_id, event, payload)
+        """Show something that is not of the log to whoever is in the room now, on any node."""
+        told = encode(payload)
+        self._channel.emit(session_id, event, told)
+        if not self._bus.alone:
+            self._bus.publish(Hint(session_id, event, told))
 
     async def expire(self, before: datetime) -> None:
         """Delete sessions without an entry since ``before``; their members must join anew."""
         for session_id in await self._store.expire(before):
             log.info("session_expired", session_id=session_id)
-            room = self._rooms.get(session_id)
-            for connection_id in list(room.members) if room else ():
-                self.leave(session_id, connection_id)
+            if room := self._rooms.get(session_id):
+                self._part_with_all(room)
 
     # ------------------------------------------------------------------ inside
 
@@ -266,53 +274,25 @@ class Sessions:
         if room.cursor == UNKNOWN:
             present = await self._store.get_session(session.id)
             room.cursor = (present or session).last_seq
+            room.epoch = (present or session).epoch
 
     def _enter(self, room: Room, connection_id: str) -> None:
         self._of_connection.setdefault(connection_id, set()).add(room.session_id)
         self._channel.enter(connection_id, room.session_id)
-        self._announce_presence(room)
+        if not room.followed:
+            room.followed = True
+            self._bus.follow(room.session_id)
+        self._presence.changed(room)
 
-    async def _show(self, entry: Entry) -> None:
-        if entry.session_id not in self._rooms:
-            return
-        async with self._hold(entry.session_id) as room:
-            if room.cursor == UNKNOWN:  # nobody has seen anything yet
-                return
-            if entry.seq == room.cursor + 1:
-                room.show(entry, self._emit_entry)
-            else:
-                await room.show_until(entry.seq, self._store, self._emit_entry)
+    def _part_with_all(self, room: Room) -> None:
+        """Take everybody out of a room whose log is gone; they must join anew."""
+        for connection_id in list(room.members):
+            self.leave(room.session_id, connection_id)
 
-    def _emit_entry(self, entry: Entry) -> None:
-        self._channel.emit(entry.session_id, entry.kind, entry.payload)
-
-    def _announce_presence(self, room: Room) -> None:
-        if room.presence_due or not room.members:
-            return
-        room.presence_due = True
-        self._supervisor.start(self._send_presence(room), f"presence {room.session_id}")
-
-    async def _send_presence(self, room: Room) -> None:
-        await asyncio.sleep(_PRESENCE_DELAY_S + len(room.members) * _PRESENCE_DELAY_PER_MEMBER_S)
-        room.presence_due = False
-        if self._rooms.get(room.session_id) is not room:  # all have left; others may have come
-            return
-        payload = events.Presence(
-            session_id=room.session_id,
-            members=[member(one) for one in room.people(MAX_MEMBERS_SHOWN)],
-            total=len(room.present),
-        )
-        self._channel.emit(room.session_id, "presence", payload.to_wire())
-
-    def _hold(self, session_id: str) -> Hold:
-        room = self._rooms.get(session_id)
-        if room is None:
-            room = self._rooms[session_id] = Room(session_id)
-        return Hold(room, self._forget_if_empty)
-
-    def _forget_if_empty(self, room: Room) -> None:
-        if not room.users and not room.members:
-            self._rooms.pop(room.session_id, None)
+    def _forgotten(self, room: Room) -> None:
+        if room.followed:
+            self._presence.emptied(room)
+            self._bus.unfollow(room.session_id)
 
 
 def _page(entries: Sequence[Entry]) -> list[Entry]:
@@ -320,8 +300,3 @@ def _page(entries: Sequence[Entry]) -> list[Entry]:
     lengths = accumulate(entry.length for entry in entries)
     fitting = sum(1 for length in lengths if length <= MAX_PAGE)
     return list(entries[: max(fitting, 1)])
-
-
-def member(present: Presence) -> events.Member:
-    """Return the person in the room as the wire shows them."""
-    return events.Member(id=present.person.id, name=present.person.name, since=present.since)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from chatops.backtests.ports import LEASE_S
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.sqlite_jobs import SqliteJobStore
 from chatops.stores.sqlite_sessions import SqliteSessionStore
@@ -19,10 +20,12 @@ class SqliteStore:
         strategies: Saved strategies.
     """
 
-    def __init__(self, data_dir: Path, *, batch_limit: int = BATCH_LIMIT) -> None:
+    def __init__(
+        self, data_dir: Path, *, batch_limit: int = BATCH_LIMIT, lease_s: float = LEASE_S
+    ) -> None:
         self.database = SqliteDatabase(data_dir, batch_limit=batch_limit)
         self.sessions = SqliteSessionStore(self.database)
-        self.jobs = SqliteJobStore(self.database)
+        self.jobs = SqliteJobStore(self.database, lease_s=lease_s)
         self.strategies = SqliteStrategyStore(self.database)
 
     async def open(self) -> None:

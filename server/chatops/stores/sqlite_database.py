@@ -32,12 +32,14 @@ class SqliteDatabase:
         folder: The data folder.
         path: The database file in it.
         writer: The writer while the database is open, else None.
+        found: Number of the newest entry that was there when it was opened.
     """
 
     def __init__(self, folder: Path, *, batch_limit: int = BATCH_LIMIT) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
         self.writer: GroupWriter | None = None
+        self.found = 0
         self._batch_limit = batch_limit
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
@@ -53,6 +55,8 @@ class SqliteDatabase:
         """
         self._lock, connection = await asyncio.to_thread(self._claim_and_open)
         self._connection = connection
+        newest = connection.execute("SELECT coalesce(max(number), 0) FROM entries").fetchone()
+        self.found = newest[0]
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self.writer = GroupWriter(connection, batch_limit=self._batch_limit)
         self.writer.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chatops.access.identity import Person
 from chatops.backtests.job import Failure, Job
-from chatops.backtests.ports import JobFilter, JobStore, Proof
+from chatops.backtests.ports import LEASE_S, JobFilter, JobStore, Proof
 from chatops.backtests.work import Phase
 from chatops.errors import QueueFullError
 from chatops.stores.sqlite_database import SqliteDatabase
@@ -48,8 +49,11 @@ class SqliteJobStore:
     ``queued``, ``finish`` the phase ``done``.
     """
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, lease_s: float = LEASE_S) -> None:
         self._database = database
+        self._lease_s = lease_s
+        # Leases end with the process: it is the only one that works on this file's jobs.
+        self._leases: dict[str, float] = {}
 
     async def submit(self, job: Job, *, fresh: bool, queue_limit: int) -> Job:
         """Store the job, or attach its askers to an equal one."""
@@ -105,12 +109,45 @@ class SqliteJobStore:
 
     async def start(self, job_id: str, at: datetime) -> Job | None:
         """Queued → running, attempt one higher. None if it is not queued any more."""
-        return await self._change(
+        started = await self._change(
             job_id,
             "UPDATE jobs SET state = 'running', phase = 'loading', fraction = 0, note = '',"
             " attempt = attempt + 1, started_at = ?, version = version + 1"
             " WHERE id = ? AND state = 'queued'",
             (to_time(at), job_id),
+        )
+        if started is not None:
+            self._leases[job_id] = time.monotonic() + self._lease_s
+        return started
+
+    async def renew(self, job_id: str, attempt: int) -> Job | None:
+        """Begin the lease anew. None if the attempt is over."""
+        job = await self.get(job_id)
+        if job is None or job.state != "running" or job.attempt != attempt:
+            self._leases.pop(job_id, None)
+            return None
+        self._leases[job_id] = time.monotonic() + self._lease_s
+        return job
+
+    async def lapsed(self) -> Sequence[Job]:
+        """Return the running jobs whose lease is over, or was of an earlier server."""
+        now_s = time.monotonic()
+        return [
+            job
+            for job in await self.active()
+            if job.state == "running" and self._leases.get(job.id, 0.0) < now_s
+        ]
+
+    async def cancel(self, job_id: str, person: Person, at: datetime) -> Job | None:
+        """End a queued job as cancelled, or note on a running one who wants it stopped."""
+        return await self._change(
+            job_id,
+            "UPDATE jobs SET ended_by = coalesce(ended_by, ?), version = version + 1,"
+            " phase = CASE state WHEN 'queued' THEN 'done' ELSE phase END,"
+            " ended_at = CASE state WHEN 'queued' THEN ? ELSE ended_at END,"
+            " state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END"
+            " WHERE id = ? AND state IN ('queued', 'running')",
+            (person_json(person) or "", to_time(at), job_id),
         )
 
     async def progress(

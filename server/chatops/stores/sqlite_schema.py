@@ -114,7 +114,11 @@ CREATE TABLE heartbeat (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE entries ADD COLUMN preface TEXT;    -- JSON, [event, payload]
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 

@@ -2,20 +2,20 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chatops.access.identity import Person
 from chatops.errors import NotFoundError
-from chatops.sessions.model import Appended, Entry, NewEntry, Session
+from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session
 from chatops.sessions.ports import SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.sqlite_values import from_json, from_time, to_json, to_microseconds, to_time
 
 _INSERT = """
-INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload)
-SELECT id, last_seq + 1, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
+INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface)
+SELECT id, last_seq + 1, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
 ON CONFLICT (session_id, author_id, key) WHERE key IS NOT NULL DO NOTHING
 RETURNING seq
 """
@@ -24,12 +24,12 @@ _TOUCH = """
 UPDATE sessions SET last_seq = ?, touched_us = ?, title = coalesce(?, title) WHERE id = ?
 """
 
-_ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload FROM entries"
+_ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload, preface FROM entries"
 
 # Without the hint SQLite reads every entry to have them in order; there are few open commands.
 _OPEN_COMMANDS = f"""
 {_ENTRY} AS asked INDEXED BY entries_asked
-WHERE kind = 'message' AND command_id IS NOT NULL AND NOT EXISTS (
+WHERE kind = 'message' AND command_id IS NOT NULL AND number <= ? AND NOT EXISTS (
     SELECT 1 FROM entries AS result
     WHERE result.command_id = asked.command_id AND result.session_id = asked.session_id
       AND result.kind = 'commandResult'
@@ -109,9 +109,20 @@ class SqliteSessionStore:
         )
         return found[0] if found else None
 
+    async def heads(self, session_ids: Sequence[str]) -> Mapping[str, Head]:
+        """Return where each log ends, of those sessions that exist."""
+
+        def heads(connection: sqlite3.Connection) -> dict[str, Head]:
+            found = (_session(connection, session_id) for session_id in session_ids)
+            return {one.id: Head(one.epoch, one.last_seq) for one in found if one is not None}
+
+        return await self._database.read(heads)
+
     async def open_commands(self) -> Sequence[Entry]:
-        """Return every message that asks for a command and has no result yet, oldest first."""
-        return await self._database.read(lambda connection: _entries(connection, _OPEN_COMMANDS))
+        """Return the commands without result that an earlier server took, oldest first."""
+        return await self._database.read(
+            lambda connection: _entries(connection, _OPEN_COMMANDS, (self._database.found,))
+        )
 
     async def trim(self, session_id: str, keep: int) -> None:
         """Delete all but the newest ``keep`` entries."""
@@ -159,16 +170,24 @@ def _append(
     connection: sqlite3.Connection, session_id: str, new: NewEntry, title: str | None
 ) -> Appended:
     author_id = new.author.id
+    preface = new.preface and to_json([new.preface.event, new.preface.payload])
+    payload = to_json(new.payload)
     numbered = connection.execute(
-        _INSERT,
-        (new.kind, author_id, new.key, new.command_id, to_json(new.payload), session_id),
+        _INSERT, (new.kind, author_id, new.key, new.command_id, payload, preface, session_id)
     ).fetchall()
     if not numbered:
         return _stored_before(connection, session_id, new)
     seq: int = numbered[0][0]
     connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, session_id))
-    payload = {**new.payload, "seq": seq}
-    entry = Entry(session_id, seq, new.kind, author_id, payload, new.command_id)
+    entry = Entry(
+        session_id=session_id,
+        seq=seq,
+        kind=new.kind,
+        author_id=author_id,
+        payload={**new.payload, "seq": seq},
+        command_id=new.command_id,
+        preface=new.preface,
+    )
     return Appended(entry, duplicate=False)
 
 
@@ -216,6 +235,7 @@ def _entries(
             payload={**from_json(row["payload"]), "seq": row["seq"]},
             command_id=row["command_id"],
             length=len(row["payload"]),
+            preface=Preface(*from_json(row["preface"])) if row["preface"] else None,
         )
         for row in connection.execute(query, arguments)
     ]
