@@ -19,7 +19,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8500, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    workers: int = Field(1, ge=1, le=64, description="Server processes; only 1 is possible.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Server processes on this port; more than 1 needs REDIS_URL and MONGODB_URI.",
+    )
     data_dir: Path = Field(
         Path("chatops-data"), description="Folder of the SQLite store and of imported prices."
     )
@@ -69,12 +74,22 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_REDIS_URL", "REDIS_URL"),
-        description="Address of a Redis. Not used yet: one process serves all.",
+        description="Address of the Redis that carries hints between nodes (`redis://`, "
+        "`rediss://`, `unix://`, `redis+sentinel://`).",
     )
     mongodb_uri: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_MONGODB_URI", "MONGODB_URI"),
-        description="Address of a MongoDB. Not used yet: SQLite is the store.",
+        description="Address of the MongoDB replica set that is the store of all nodes, its "
+        "database included (`mongodb://host/chatops?replicaSet=rs0`).",
+    )
+    cluster_prefix: str = Field(
+        "chatops",
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
+        description="Front of every key and channel in Redis; one for each cluster.",
+    )
+    queue: Literal["pool", "celery"] = Field(
+        "pool", description="Who runs backtests: this server's own processes, or Celery workers."
     )
     openai_api_key: SecretStr | None = Field(
         None,
