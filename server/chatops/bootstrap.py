@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -14,19 +14,21 @@ from chatops.access.rates import Rate
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
+from chatops.backtests.ports import JobStore, Signals, StrategyStore
 from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
-from chatops.cluster.local import Alone
+from chatops.cluster.local import Alone, Unconnected
 from chatops.commands import Toolbox, build_registry
 from chatops.dispatch.dispatcher import Dispatcher
-from chatops.errors import StoreUnavailableError
-from chatops.protocol.base import utc_now
+from chatops.errors import ShuttingDownError, StoreUnavailableError
+from chatops.protocol.base import new_id, utc_now
 from chatops.realtime.channel import SocketChannel
 from chatops.realtime.handlers import Events
 from chatops.realtime.server import PATH, ChatServer
 from chatops.rest.errors import answers
 from chatops.rest.routes import Rest
+from chatops.sessions.ports import Bus, SessionStore
 from chatops.sessions.service import Sessions
 from chatops.settings import Settings
 from chatops.stores.sqlite import SqliteStore
@@ -39,13 +41,82 @@ _GRACE_S = 5.0
 _EXPIRE_EVERY_S = 60.0
 
 
+class Store(Protocol):
+    """What every store is to the composition root.
+
+    Attributes:
+        kind: Its name for a person.
+    """
+
+    kind: str
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The rooms and their logs."""
+        ...
+
+    @property
+    def jobs(self) -> JobStore:
+        """The record of jobs."""
+        ...
+
+    @property
+    def strategies(self) -> StrategyStore:
+        """Saved strategies."""
+        ...
+
+    async def open(self) -> None:
+        """Make it ready, or raise ``StoreUnavailableError``."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is pending and let go."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when it takes a write and gives a read, or raise ``StoreUnavailableError``."""
+        ...
+
+    async def secret(self) -> bytes:
+        """Return the key of all nodes that share it; it seals what they say to each other."""
+        ...
+
+
+class Cluster(Bus, Signals, Protocol):
+    """What every bus is to the composition root."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other node."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """Whether other nodes are heard."""
+        ...
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes are known to live."""
+        ...
+
+    def open(self, key: bytes) -> None:
+        """Begin to talk and to listen."""
+        ...
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        ...
+
+
 class Node:
     """One server process, all parts connected."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.supervisor = Supervisor()
-        self.store = SqliteStore(settings.data_dir)
+        self.store = _store(settings, self.supervisor)
+        self.cluster = _cluster(settings, self.supervisor)
         self.pool = ProcessPool(
             self.supervisor,
             slots=settings.backtest_workers,
@@ -62,7 +133,7 @@ class Node:
         self.sessions = Sessions(
             self.store.sessions,
             SocketChannel(self.server),
-            Alone(),
+            self.cluster,
             self.supervisor,
             max_entries=settings.session_max_entries,
         )
@@ -87,14 +158,15 @@ class Node:
         dispatcher = Dispatcher(build_registry(tools), authorize)
         self.chat = Chat(self.sessions, dispatcher, self.supervisor)
         self._started_at = utc_now()
+        self._draining = False
 
     def app(self) -> web.Application:
         """Return the web application with both faces."""
         app = web.Application(middlewares=[answers(self.settings.cors_origins)])
         self.server.attach_to(app, Events(self.server, self.sessions, self.chat, self.jobs))
-        Rest(
-            self.sessions, self.store.sessions, self.store.jobs, self.store.ping, self.facts
-        ).add_to(app)
+        Rest(self.sessions, self.store.sessions, self.store.jobs, self._ready, self.facts).add_to(
+            app
+        )
         app.cleanup_ctx.append(self._life)
         app.on_shutdown.append(self._drain)
         return app
@@ -113,13 +185,16 @@ class Node:
             "jobs running": running,
             "jobs waiting": len(standing) - running,
             "workers": self.pool.slots,
-            "store": "SQLite",
+            "store": self.store.kind,
+            "nodes": self.cluster.nodes,
+            "bus": _state(self.cluster),
             "assistant": "off",
         }
 
     async def _life(self, _app: web.Application) -> AsyncIterator[None]:
         await self.store.open()
         try:
+            self.cluster.open(await self.store.secret())
             self.pool.open()
             self.sessions.open()
             await self.jobs.open()
@@ -129,8 +204,20 @@ class Node:
         finally:
             await self.jobs.close()
             await self.pool.close()
+            await self.cluster.close()
             await self.supervisor.close(0.5)
             await self.store.close()
+
+    def begin_drain(self) -> None:
+        """Say from now on that this node is not ready, and refuse what is new."""
+        self._draining = True
+        self.server.refuse()
+
+    async def _ready(self) -> dict[str, Any]:
+        if self._draining:
+            raise ShuttingDownError("The server is going away.", "Another node takes over.")
+        await self.store.ping()
+        return {"bus": _state(self.cluster)}
 
     async def _drain(self, _app: web.Application) -> None:
         log.info("draining", connections=self.server.connected)
@@ -146,3 +233,34 @@ class Node:
             except StoreUnavailableError:
                 log.warning("expire_failed")
             await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+def _store(settings: Settings, supervisor: Supervisor) -> Store:
+    if settings.mongodb_uri is None:
+        return SqliteStore(settings.data_dir)
+    # Its drivers are loaded by those alone who use them.
+    from chatops.stores.mongo import MongoStore
+
+    return MongoStore(settings.mongodb_uri.get_secret_value(), supervisor)
+
+
+def _cluster(settings: Settings, supervisor: Supervisor) -> Cluster:
+    if settings.mongodb_uri is None:
+        if settings.redis_url is not None:
+            log.warning(
+                "setting_without_effect", setting="REDIS_URL", reason="SQLite serves one node alone"
+            )
+        return Alone()
+    if settings.redis_url is None:
+        return Unconnected()
+    from chatops.cluster.redis import RedisCluster
+
+    return RedisCluster(
+        settings.redis_url.get_secret_value(), settings.cluster_prefix, new_id("node"), supervisor
+    )
+
+
+def _state(cluster: Cluster) -> str:
+    if cluster.alone:
+        return "none"
+    return "up" if cluster.healthy else "degraded"

@@ -2,23 +2,17 @@
 
 import argparse
 import asyncio
-import errno
-import gc
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-import structlog
 from pydantic import ValidationError
 
 from chatops import __version__, logs
 from chatops.errors import AppError
 from chatops.protocol.base import utc_now
 from chatops.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="TCP port, 0 for a free one")
     serve.add_argument("--workers", type=int, help="server processes")
+    serve.add_argument("--of-parent", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(command=_serve)
 
     run = verbs.add_parser("run", help='run one "/command" on a running server')
@@ -85,64 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(_given: argparse.Namespace, settings: Settings) -> int:
-    try:
-        import uvloop
-    except ImportError:  # not to be had on every platform
-        return asyncio.run(_serving(settings))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serving(settings))
-
-
-async def _serving(settings: Settings) -> int:
-    """Serve until a signal ends it. The port opens when the store is ready."""
-    from aiohttp import web
-
-    from chatops.bootstrap import Node
+def _serve(given: argparse.Namespace, settings: Settings) -> int:
+    from chatops import processes
 
     if settings.workers > 1:
-        print(
-            "Several server processes need a bus between them, which this version does not have. "
-            "Serve with --workers 1.",
-            file=sys.stderr,
-        )
-        return 1
-    for name in ("redis_url", "mongodb_uri", "openai_api_key"):
-        if getattr(settings, name) is not None:
-            log.warning("setting_without_effect", setting=name, version=__version__)
-    node = Node(settings)
-    runner = web.AppRunner(node.app(), access_log=None, shutdown_timeout=1.0)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            print(_cannot_listen(settings, error), file=sys.stderr)
-            return 1
-        port = runner.addresses[0][1]
-        print(f"chatops {__version__} listens on http://{settings.host}:{port}", flush=True)
-        # What was made by now lives as long as the server, so the collector need not look at it;
-        # with thousands of connections its full passes are what makes each further one dearer.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
-        await stop.wait()
-        return 0
-    finally:
-        await runner.cleanup()
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> str:
-    where = f"{settings.host}:{settings.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {where} is taken by another program. Choose another with --port."
-    if error.errno == errno.EACCES:
-        return f"This user may not listen on {where}. Choose a port above 1023 with --port."
-    return f"The server cannot listen on {where}. Check --host; 127.0.0.1 is this machine alone."
+        return processes.run(processes.serve_many(settings))
+    return processes.run(processes.serve_one(settings, parent=given.of_parent))
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""One node and no other: nothing to tell, nobody to hear."""
+"""A node without a bus: alone, or beside others that it shares only the store with."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +13,13 @@ class Alone:
 
     alone = True
     healthy = True
+    nodes = 1
+
+    def open(self, key: bytes) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     def attach(
         self,
@@ -36,6 +43,13 @@ class Alone:
 
     def job_changed(self, job_id: str) -> None:
         """Do nothing."""
+
+
+class Unconnected(Alone):
+    """Other nodes may share the store, and nothing is heard of them: rooms follow the store."""
+
+    alone = False
+    healthy = False
 
 
 if TYPE_CHECKING:

@@ -100,12 +100,16 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         """Return the connections by Engine.IO id."""
         return self._connections
 
+    def refuse(self) -> None:
+        """Refuse new connections and events from now on."""
+        self._serving.closing = True
+
     async def drain(self, grace_s: float) -> None:
         """Refuse new events, let those in hand end, then close every socket.
 
         Sockets are closed in the way after which JavaScript clients reconnect by themselves.
         """
-        self._serving.closing = True
+        self.refuse()
         if busy := [c.serving for c in self._connections.values() if c.serving]:
             await asyncio.wait(busy, timeout=grace_s)
         self.manager.flush()

@@ -12,7 +12,12 @@ from chatops.access.permissions import Action, Target, authorize
 from chatops.backtests.answers import links
 from chatops.backtests.job import Job
 from chatops.backtests.ports import JobStore
-from chatops.errors import BadParameterError, NotFoundError, StoreUnavailableError
+from chatops.errors import (
+    BadParameterError,
+    NotFoundError,
+    ShuttingDownError,
+    StoreUnavailableError,
+)
 from chatops.protocol.base import rfc3339
 from chatops.rest.page import front_page, style_sheet
 from chatops.sessions.export import entries_of, header, markdown_of, row_of
@@ -38,14 +43,14 @@ class Rest:
         sessions: The rooms.
         session_store: Their logs.
         job_store: The jobs and their files.
-        ping: Raises ``StoreUnavailableError`` when the store is away.
+        health: Returns how the node is, or raises what keeps it from serving.
         facts: What the server says of itself.
     """
 
     sessions: Sessions
     session_store: SessionStore
     job_store: JobStore
-    ping: Callable[[], Awaitable[None]]
+    health: Callable[[], Awaitable[dict[str, Any]]]
     facts: Callable[[], dict[str, Any]]
 
     def add_to(self, app: web.Application) -> None:
@@ -73,10 +78,9 @@ class Rest:
     async def ready(self, _request: web.Request) -> web.Response:
         """Answer 200 when requests can be served, 503 when not."""
         try:
-            await self.ping()
-        except StoreUnavailableError as error:
+            return web.json_response({"status": "ready", **await self.health()})
+        except (StoreUnavailableError, ShuttingDownError) as error:
             return web.json_response({"status": "unavailable", "reason": error.message}, status=503)
-        return web.json_response({"status": "ready"})
 
     async def backtest(self, request: web.Request) -> web.Response:
         """Serve a job: where it stands, and its result when it has one."""

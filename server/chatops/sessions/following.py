@@ -99,7 +99,7 @@ class Following:
             self._presence.heard(room, hint)
         elif hint.seq == 0:
             self._channel.emit(room.session_id, hint.event, hint.payload)
-        elif hint.epoch != room.epoch:
+        elif hint.epoch and hint.epoch != room.epoch:
             self.doubt(room.session_id)
         elif hint.seq == room.cursor + 1 and hint.payload and not room.lock.locked():
             self._show_hint(room, hint)

@@ -104,7 +104,7 @@ class Hint:
         event: Name of the event; one with a ``.`` at its front is between nodes alone.
         payload: The event's payload as JSON; empty where the receiver is to read the store.
         seq: Number of the entry that the event shows; 0 for an event that is not of the log.
-        epoch: Of the log; empty where ``seq`` is 0.
+        epoch: Of the log, where the sender knew it.
         node: Who sent it; filled in by the bus.
     """
 
@@ -123,7 +123,7 @@ class Appended:
     Attributes:
         entry: The stored entry.
         duplicate: It was there already.
-        epoch: Of the log it is in.
+        epoch: Of the log it is in, where the store knows it without asking.
     """
 
     entry: Entry

@@ -1,5 +1,6 @@
 """The embedded store: everything durable in one SQLite file of the data folder."""
 
+import secrets
 from pathlib import Path
 
 from chatops.backtests.ports import LEASE_S
@@ -14,11 +15,14 @@ class SqliteStore:
     """The three stores over one file; nothing happens before :meth:`open`.
 
     Attributes:
+        kind: Its name for a person.
         database: The file, its writer and its readers.
         sessions: The rooms and their logs.
         jobs: The record of jobs.
         strategies: Saved strategies.
     """
+
+    kind = "SQLite"
 
     def __init__(
         self, data_dir: Path, *, batch_limit: int = BATCH_LIMIT, lease_s: float = LEASE_S
@@ -47,3 +51,7 @@ class SqliteStore:
             StoreUnavailableError: It does not.
         """
         await self.database.ping()
+
+    async def secret(self) -> bytes:
+        """Return a key of this process; no other node can share this store."""
+        return secrets.token_bytes(32)

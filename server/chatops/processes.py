@@ -1,0 +1,220 @@
+"""``chatops serve``: one process, or several that share a port.
+
+Each process is a node of its own; what they share is the store and the bus. The kernel gives each
+new connection to one of them (``SO_REUSEPORT``).
+"""
+
+import asyncio
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from chatops import __version__
+from chatops.settings import Settings
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+START_WITHIN_S = 60.0
+STOP_WITHIN_S = 8.0
+_RESTART_AFTER_S = 1.0
+_PARENT_LOOK_S = 1.0
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run ``main`` on the fastest event loop there is, and return what it returns."""
+    try:
+        import uvloop
+    except ImportError:  # not to be had on every platform
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_one(settings: Settings, *, parent: int | None = None) -> int:
+    """Serve until a signal ends it. The port opens when the store is ready.
+
+    Args:
+        settings: The settings.
+        parent: Id of the process that started this one to share its port; it ends with it.
+    """
+    from aiohttp import web
+
+    from chatops.bootstrap import Node
+
+    node = Node(settings)
+    runner = web.AppRunner(node.app(), access_log=None, shutdown_timeout=1.0)
+    stop = stop_signal()
+    try:
+        await runner.setup()
+        shared = True if parent else None
+        site = web.TCPSite(runner, settings.host, settings.port, reuse_port=shared)
+        try:
+            await site.start()
+        except OSError as error:
+            print(_cannot_listen(settings, error), file=sys.stderr)
+            return 1
+        port = runner.addresses[0][1]
+        _say(f"chatops {__version__} listens on http://{settings.host}:{port}")
+        # What was made by now lives as long as the server, so the collector need not look at it;
+        # with thousands of connections its full passes are what makes each further one dearer.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        if parent:
+            node.supervisor.start(_end_with(parent, stop), "parent watch")
+        await stop.wait()
+        node.begin_drain()
+        return 0
+    finally:
+        await runner.cleanup()
+
+
+async def serve_many(settings: Settings) -> int:
+    """Serve with several processes until a signal ends them; one that dies is started again."""
+    missing = [
+        name
+        for name, value in (
+            ("REDIS_URL", settings.redis_url),
+            ("MONGODB_URI", settings.mongodb_uri),
+        )
+        if value is None
+    ]
+    if missing:
+        print(
+            f"{settings.workers} server processes need a store and a bus between them: set "
+            f"{' and '.join(missing)}, or serve with --workers 1. "
+            "docs/topics/deployment.md shows how.",
+            file=sys.stderr,
+        )
+        return 1
+    stop = stop_signal()
+    try:
+        place = _reserve(settings)
+    except OSError as error:
+        print(_cannot_listen(settings, error), file=sys.stderr)
+        return 1
+    supervisor = Supervisor()
+    port = place.getsockname()[1]
+    children = [_Child(settings, port) for _ in range(settings.workers)]
+    try:
+        started = await asyncio.gather(*(child.start() for child in children))
+        if not all(started):
+            return 1
+        _say(
+            f"chatops {__version__} listens on http://{settings.host}:{port} "
+            f"with {settings.workers} processes"
+        )
+        for number, child in enumerate(children):
+            supervisor.start(child.keep(), f"server process {number}")
+        await stop.wait()
+        return 0
+    finally:
+        await supervisor.close(0.0)
+        await asyncio.gather(*(child.end() for child in children))
+        place.close()
+
+
+class _Child:
+    """One of the processes."""
+
+    def __init__(self, settings: Settings, port: int) -> None:
+        self._arguments = (
+            *("-m", "chatops", "serve", "--workers", "1", "--of-parent", str(os.getpid())),
+            *("--host", settings.host, "--port", str(port)),
+        )
+        share = max(settings.backtest_workers // settings.workers, 1)
+        self._more = {"CHATOPS_BACKTEST_WORKERS": str(share)}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> bool:
+        """Start it; return whether it listens now. If it does not, it has said why."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._arguments,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **self._more},  # noqa: TID251 - passed on, not read
+        )
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            async with asyncio.timeout(START_WITHIN_S):
+                return bool(await self._process.stdout.readline())
+        except TimeoutError:
+            return False
+
+    async def keep(self) -> None:
+        """Start it again whenever it has ended, until cancelled."""
+        while True:
+            assert self._process is not None  # noqa: S101 - it was started
+            code = await self._process.wait()
+            log.error("server_process_ended", pid=self._process.pid, code=code)
+            await asyncio.sleep(_RESTART_AFTER_S)
+            await self.start()
+
+    async def end(self) -> None:
+        """End it in good order, or by force when that takes too long."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+def _reserve(settings: Settings) -> socket.socket:
+    """Return a socket that keeps the port for processes that share it.
+
+    Raises:
+        OSError: Somebody else has it. Only a socket that does not share finds that out.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((settings.host, settings.port))
+        probe.listen()
+    place = socket.socket(family)
+    try:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        place.bind((settings.host, settings.port))
+    except OSError:
+        place.close()
+        raise
+    return place
+
+
+async def _end_with(parent: int, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await asyncio.sleep(_PARENT_LOOK_S)
+        if os.getppid() != parent:
+            stop.set()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {where} is taken by another program. Choose another with --port."
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on {where}. Choose a port above 1023 with --port."
+    return f"The server cannot listen on {where}. Check --host; 127.0.0.1 is this machine alone."
