@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import structlog
 from redis.exceptions import RedisError
 
@@ -65,6 +66,7 @@ class RedisCluster:
         self._doubt: Callable[[str | None], None] = lambda _session: None
         self._gone: Callable[[str], None] = lambda _node: None
         self._job_changed: Callable[[str], None] = lambda _job: None
+        self._heard_used: Callable[[dict[str, int]], None] = lambda _used: None
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._to_send = asyncio.Event()
         self._wanted: set[str] = set()
@@ -122,6 +124,15 @@ class RedisCluster:
     def attach_jobs(self, changed: Callable[[str], None]) -> None:
         """Say whom to tell of jobs."""
         self._job_changed = changed
+
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Say whom to tell how much people used on other nodes."""
+        self._heard_used = heard
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Tell the other nodes how much people used here."""
+        if used:
+            self._say(self._common, Word("used", self.node), orjson.dumps(used))
 
     def publish(self, hint: Hint) -> None:
         """Tell the other nodes."""
@@ -265,6 +276,8 @@ class RedisCluster:
                 self._hear(hint)
             elif word.kind == "job":
                 self._job_changed(word.about)
+            elif word.kind == "used":
+                self._heard_used(orjson.loads(body))
 
     # ---------------------------------------------------------------- health
 
