@@ -21,8 +21,8 @@ from chatops.access.identity import Person
 from chatops.sessions.model import NewEntry, Session
 from chatops.stores.sqlite import SqliteStore
 from chatops.stores.sqlite_schema import connect_writer
-from chatops.stores.sqlite_values import to_json
 from chatops.stores.sqlite_writer import BATCH_LIMIT
+from chatops.stores.values import to_json
 
 SENDERS = 64
 MESSAGES = 6400

@@ -1,7 +1,9 @@
 """The adapters that must hold the contracts. Another store is one more row of ``ADAPTERS``."""
 
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +11,11 @@ import pytest
 
 from chatops.backtests.ports import JobStore, StrategyStore
 from chatops.sessions.ports import SessionStore
+from chatops.stores.mongo import MongoStore
+from chatops.stores.mongo_database import Driver
 from chatops.stores.sqlite import SqliteStore
+from chatops.tasks import Supervisor
+from tests.support.services import Mongod
 
 
 class Store(Protocol):
@@ -32,7 +38,8 @@ OpenStore = Callable[[], Awaitable[Store]]
 
 
 @asynccontextmanager
-async def _sqlite(folder: Path) -> AsyncIterator[OpenStore]:
+async def _sqlite(request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
+    folder: Path = request.getfixturevalue("tmp_path")
     opened: list[SqliteStore] = []
 
     async def open_store() -> Store:
@@ -48,12 +55,40 @@ async def _sqlite(folder: Path) -> AsyncIterator[OpenStore]:
             await store.close()
 
 
-ADAPTERS: dict[str, Callable[[Path], AbstractAsyncContextManager[OpenStore]]] = {"sqlite": _sqlite}
+@asynccontextmanager
+async def _mongo(driver: Driver, request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
+    server: Mongod = request.getfixturevalue("mongo_server")
+    name = f"t{uuid.uuid4().hex}"
+    supervisor = Supervisor()
+    opened: list[MongoStore] = []
+
+    async def open_store() -> Store:
+        store = MongoStore(server.uri(name), supervisor, driver=driver, lease_s=LEASE_S)
+        await store.open()
+        opened.append(store)
+        return store
+
+    try:
+        yield open_store
+    finally:
+        for store in opened:
+            await store.close()
+        await supervisor.close(5)
+        server.drop(name)
+
+
+Adapter = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[OpenStore]]
+
+ADAPTERS: dict[str, Adapter] = {
+    "sqlite": _sqlite,
+    "mongo-motor": partial(_mongo, "motor"),
+    "mongo-pymongo": partial(_mongo, "pymongo"),
+}
 
 
 @pytest.fixture(params=ADAPTERS)
-async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
-    async with ADAPTERS[request.param](tmp_path / "data") as opener:
+async def open_store(request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
+    async with ADAPTERS[request.param](request) as opener:
         yield opener
 
 

@@ -81,7 +81,8 @@ class Service:
             try:
                 return self._wait_until_ready(self.port)
             except (OSError, PyMongoError) as error:
-                assert time.monotonic() < deadline, f"{error}:\n{self.log()[-2000:]}"
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{error}:\n{self.log()[-2000:]}") from error
                 time.sleep(0.02)
 
     def kill(self) -> None:

@@ -14,8 +14,8 @@ import structlog
 from chatops.stores import sqlite_folder
 from chatops.stores.sqlite_errors import unavailable
 from chatops.stores.sqlite_schema import FILE_NAME, connect_reader, open_database
-from chatops.stores.sqlite_values import to_time
 from chatops.stores.sqlite_writer import BATCH_LIMIT, GroupWriter, closed
+from chatops.stores.values import to_time
 
 log = structlog.get_logger(__name__)
 

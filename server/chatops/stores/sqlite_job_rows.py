@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from chatops.access.identity import Person
 from chatops.backtests.job import Asker, Failure, Job
 from chatops.backtests.ports import Proof
-from chatops.stores.sqlite_values import (
+from chatops.stores.labels import labels_of
+from chatops.stores.values import (
     from_json,
     from_optional_time,
     from_time,
@@ -56,7 +57,7 @@ def insert_job(connection: sqlite3.Connection, job: Job) -> None:
             job.version,
         ),
     )
-    _label(connection, job.id, {("session", job.session_id), *_subjects(job)})
+    _label(connection, job.id, labels_of(job))
     insert_askers(connection, job.id, job.askers)
 
 
@@ -83,15 +84,6 @@ def insert_askers(
             ),
         )
         _label(connection, job_id, {("session", asker.session_id)})
-
-
-def _subjects(job: Job) -> set[tuple[str, str]]:
-    """Return the strategies and symbols that a job is about, its members' included."""
-    requests: list[dict[str, Any]] = job.spec.get("members", [job.spec])
-    strategies = {("strategy", request["strategy_id"]) for request in requests}
-    return strategies | {
-        ("symbol", symbol) for request in requests for symbol in request["symbols"]
-    }
 
 
 def _label(connection: sqlite3.Connection, job_id: str, labels: set[tuple[str, str]]) -> None:

@@ -23,7 +23,7 @@ from chatops.stores.sqlite_job_rows import (
     person_json,
     replace_proof,
 )
-from chatops.stores.sqlite_values import from_time, to_json, to_time
+from chatops.stores.values import from_time, to_json, to_time
 
 _OWED = """
 SELECT * FROM jobs

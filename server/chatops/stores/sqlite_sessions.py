@@ -11,7 +11,7 @@ from chatops.errors import NotFoundError
 from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session
 from chatops.sessions.ports import SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
-from chatops.stores.sqlite_values import from_json, from_time, to_json, to_microseconds, to_time
+from chatops.stores.values import from_json, from_time, to_json, to_microseconds, to_time
 
 _INSERT = """
 INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface)

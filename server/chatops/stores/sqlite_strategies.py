@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chatops.access.identity import Person
 from chatops.backtests.ports import SavedStrategy, StrategyStore
 from chatops.stores.sqlite_database import SqliteDatabase
-from chatops.stores.sqlite_values import from_json, from_time, to_json, to_time
+from chatops.stores.values import from_json, from_time, to_json, to_time
 
 
 class SqliteStrategyStore:

@@ -1,4 +1,4 @@
-"""How values are written in columns: compact JSON, and times that sort as text."""
+"""How values are written by every store: compact JSON, and times that sort as text."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,0 +1,299 @@
+"""The connection to MongoDB, through whichever driver; every call is bounded and told in words.
+
+This is the one place where the drivers differ: :func:`_settled` awaits what one of them gives at
+once and the other in a while.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import structlog
+
+from chatops.errors import AppError, StoreUnavailableError
+from chatops.stores import mongo_errors
+from chatops.stores.mongo_breaker import Breaker
+from chatops.stores.mongo_errors import Doing
+from chatops.stores.mongo_schema import Collection, prepare
+from chatops.tasks import Supervisor
+
+log = structlog.get_logger(__name__)
+
+Driver = Literal["motor", "pymongo"]
+
+TIMEOUT_MS = 2_000
+SELECTION_TIMEOUT_MS = 1_500
+_MARGIN_S = 0.5
+"""Longer than the driver's own limit, for what waits before the driver counts."""
+
+_CONFLICT_WAIT_S = 0.02
+_KILL_EVERY_S = 1.0
+_KILL_TRIES = 60
+"""The server itself ends a transaction that was left after that many seconds."""
+
+T = TypeVar("T")
+
+
+class MongoDatabase:
+    """One database of a replica set; connected by :meth:`open`, not before.
+
+    Attributes:
+        name: Of the database, once it is open.
+        supervisor: Runs what goes on in the background.
+    """
+
+    def __init__(self, uri: str, supervisor: Supervisor, *, driver: Driver = "motor") -> None:
+        self.name = ""
+        self.supervisor = supervisor
+        self._uri = uri
+        self._driver = driver
+        self._hosts = _hosts(uri)
+        self._breaker = Breaker()
+        self._client: Any = None
+        self._database: Any = None
+        self._timeout_s = TIMEOUT_MS / 1000
+
+    def __getitem__(self, name: Collection) -> Any:
+        """Return the driver's collection.
+
+        Raises:
+            StoreUnavailableError: The database is not open.
+        """
+        self.check_open()
+        return self._database[name]
+
+    def check_open(self) -> None:
+        """Return if the database is open.
+
+        Raises:
+            StoreUnavailableError: It is not.
+        """
+        if self._client is None:
+            raise mongo_errors.closed()
+
+    async def open(self) -> None:
+        """Connect, check that it is a replica set, and bring the database up to date.
+
+        Raises:
+            StoreUnavailableError: It cannot be used; the words say why, without the password.
+        """
+        from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+
+        self._connect()
+        try:
+            hello = await self._client.admin.command("hello")
+            if "setName" not in hello and hello.get("msg") != "isdbgrid":
+                raise mongo_errors.standalone(self._hosts)
+            await prepare(self)
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, ServerSelectionTimeoutError):
+                raise mongo_errors.unreachable(self._hosts) from error
+            if isinstance(error, PyMongoError):
+                log.error("store_open_failed", error=str(error))
+                raise mongo_errors.unavailable(error, "read") from error
+            raise
+
+    def _connect(self) -> None:
+        from pymongo import AsyncMongoClient
+        from pymongo.errors import PyMongoError
+
+        make: Any = AsyncMongoClient
+        if self._driver == "motor":
+            from motor.motor_asyncio import AsyncIOMotorClient as make  # noqa: N813
+        given = {name.lower(): value for name, value in parse_qsl(urlsplit(self._uri).query)}
+        bounds = {
+            "serverSelectionTimeoutMS": SELECTION_TIMEOUT_MS,
+            "connectTimeoutMS": TIMEOUT_MS,
+            "timeoutMS": TIMEOUT_MS,
+            "appname": "chatops",
+        }
+        bounds = {name: value for name, value in bounds.items() if name.lower() not in given}
+        promises = {
+            "w": "majority",
+            "journal": True,
+            "readConcernLevel": "majority",
+            "readPreference": "primary",
+            "retryWrites": True,
+            "retryReads": True,
+        }
+        try:
+            self._client = make(self._uri, **bounds, **promises)
+            self._database = self._client.get_default_database("chatops")
+            self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
+        except (PyMongoError, ValueError, TypeError):
+            # The driver's words may quote a part of the address, and so of the password.
+            raise mongo_errors.bad_address() from None
+        self.name = self._database.name
+
+    async def close(self) -> None:
+        """Disconnect. A repeat does nothing."""
+        client, self._client, self._database = self._client, None, None
+        if client is not None:
+            await _settled(client.close())
+
+    async def call(
+        self, work: Callable[[], Awaitable[T]], doing: Doing, *, within_s: float | None = None
+    ) -> T:
+        """Return what ``work``, a call of the driver, returns.
+
+        A duplicate key is raised as the driver's own error; so is what is wrong with a document.
+
+        Raises:
+            StoreUnavailableError: It failed or took too long, or has failed too often of late.
+        """
+        from pymongo.errors import PyMongoError
+
+        if not self._breaker.admits():
+            raise mongo_errors.not_saved() if doing == "save" else mongo_errors.unreadable()
+        answered: bool | None = None
+        try:
+            async with asyncio.timeout((within_s or self._timeout_s) + _MARGIN_S):
+                result = await work()
+            answered = True
+        except (PyMongoError, TimeoutError) as error:
+            answered = mongo_errors.is_answer(error)
+            if mongo_errors.is_callers(error):
+                raise
+            log.warning("store_failed", doing=doing, error=str(error), kind=type(error).__name__)
+            raise mongo_errors.unavailable(error, doing) from error
+        except AppError as error:
+            answered = not isinstance(error, StoreUnavailableError)
+            raise
+        finally:
+            self._breaker.ended(answered)
+        return result
+
+    async def find(
+        self,
+        collection: Collection,
+        which: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+        hint: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the documents, at most ``limit`` unless that is 0.
+
+        Raises:
+            StoreUnavailableError: They could not be read.
+        """
+        found: list[dict[str, Any]] = await self.call(
+            lambda: (
+                self[collection]
+                .find(which, fields, sort=sort, limit=limit, hint=hint, batch_size=limit or 1000)
+                .to_list(None)
+            ),
+            "read",
+        )
+        return found
+
+    async def first(
+        self,
+        collection: Collection,
+        which: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any] | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+    ) -> dict[str, Any] | None:
+        """Return the first document, or None.
+
+        Raises:
+            StoreUnavailableError: It could not be read.
+        """
+        found: dict[str, Any] | None = await self.call(
+            lambda: self[collection].find_one(which, fields, sort=sort), "read"
+        )
+        return found
+
+    async def aggregate(
+        self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what the pipeline gives.
+
+        Raises:
+            StoreUnavailableError: It could not be read.
+        """
+
+        async def run() -> list[dict[str, Any]]:
+            cursor = await _settled(self[collection].aggregate(list(pipeline), batchSize=1000))
+            found: list[dict[str, Any]] = await cursor.to_list(None)
+            return found
+
+        return await self.call(run, "read")
+
+    async def transaction(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what ``work`` returns, when all it did is committed together.
+
+        ``work`` gets the driver's session, which it hands to every call; it may run several times,
+        since who meets another transaction begins again. What it raises undoes all.
+
+        Raises:
+            StoreUnavailableError: The commit may or may not have been done, or surely was not.
+        """
+        from pymongo.errors import OperationFailure
+
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeout_s
+        while True:
+            try:
+                return await self.call(lambda: self._transact(work), "save")
+            except OperationFailure as error:
+                if not mongo_errors.is_conflict(error):
+                    raise
+                if loop.time() > deadline_s:
+                    raise mongo_errors.crowded() from error
+            await asyncio.sleep(random.uniform(0.0, _CONFLICT_WAIT_S))  # noqa: S311
+
+    async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        import pymongo
+        from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+        from pymongo.read_concern import ReadConcern
+
+        session = await _settled(self._client.start_session())
+        with pymongo.timeout(self._timeout_s):
+            try:
+                await _settled(session.start_transaction(read_concern=ReadConcern("snapshot")))
+                try:
+                    result = await work(session)
+                except ConnectionFailure as error:
+                    raise mongo_errors.not_saved() from error
+                await session.commit_transaction()
+            except BaseException as error:
+                if session.in_transaction:
+                    with contextlib.suppress(PyMongoError):
+                        await session.abort_transaction()
+                if not isinstance(error, AppError | OperationFailure):
+                    self.supervisor.start(self._kill(session.session_id), "end a transaction")
+                raise
+            finally:
+                await session.end_session()
+        return result
+
+    async def _kill(self, session_id: Any) -> None:
+        """End a transaction whose end may not have reached the server, for it keeps others out."""
+        from pymongo.errors import PyMongoError
+
+        for _ in range(_KILL_TRIES):
+            if self._client is None:
+                return
+            with contextlib.suppress(PyMongoError):
+                await self._client.admin.command("killSessions", [session_id])
+                return
+            await asyncio.sleep(_KILL_EVERY_S)
+
+
+async def _settled(value: Any) -> Any:
+    """Return ``value``, awaited where the driver gives it later."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _hosts(uri: str) -> str:
+    """Return the servers that an address names, without user and password."""
+    return re.split(r"[/?]", uri.partition("://")[2].rpartition("@")[2])[0] or "no host"
