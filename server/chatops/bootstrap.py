@@ -139,9 +139,10 @@ class Node:
         )
         self.jobs = Jobs(
             self.store.jobs,
-            self.pool,
             JobReports(self.sessions),
             self.supervisor,
+            self.cluster,
+            workers=self.pool,
             queue_limit=settings.backtest_queue,
         )
         self.catalogue = Catalogue(settings.market_folder)
@@ -198,7 +199,7 @@ class Node:
             self.pool.open()
             self.sessions.open()
             await self.jobs.open()
-            await self.chat.close_open_commands(self.jobs.owed())
+            await self.chat.close_open_commands(self.jobs.owed)
             self.supervisor.start(self._expire(), "expire sessions")
             yield
         finally:
