@@ -135,8 +135,7 @@ class ProgressReports:
         ready = {
             room: asker
             for room, asker in late.items()
-            if (told := telling.rooms.get(room)) is None
-            or told.at_s + EVERY_S <= time.monotonic()
+            if (told := telling.rooms.get(room)) is None or told.at_s + EVERY_S <= time.monotonic()
         }
         telling.due = telling.due or len(ready) < len(late)
         if not ready:
