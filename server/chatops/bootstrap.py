@@ -1,7 +1,8 @@
 """The composition root: builds the server from settings. The only module that names adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from chatops import __version__
 from chatops.access.permissions import authorize
-from chatops.access.rates import Rate
+from chatops.access.rates import PersonRates, Rate
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 _GRACE_S = 5.0
 _EXPIRE_EVERY_S = 60.0
+_SHARE_EVERY_S = 1.0
 
 
 class Store(Protocol):
@@ -104,6 +106,14 @@ class Cluster(Bus, Signals, Protocol):
         """Begin to talk and to listen."""
         ...
 
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Say whom to tell how much people used of their allowances on other nodes."""
+        ...
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Tell the other nodes how much people used here."""
+        ...
+
     async def close(self) -> None:
         """Say goodbye."""
         ...
@@ -125,9 +135,12 @@ class Node:
             memory_mb=settings.backtest_memory_mb,
         )
         limited = settings.rate_limit == "on"
+        people = Rate(settings.person_rate, settings.person_burst)
+        self.people = PersonRates(people) if limited else None
         self.server = ChatServer(
             self.supervisor,
             rate=Rate(settings.message_rate, settings.message_burst) if limited else None,
+            people=self.people,
             cors_origins=settings.cors_origins,
         )
         self.sessions = Sessions(
@@ -201,6 +214,8 @@ class Node:
             await self.jobs.open()
             await self.chat.close_open_commands(self.jobs.owed)
             self.supervisor.start(self._expire(), "expire sessions")
+            if self.people is not None:
+                self.supervisor.start(self._share_use(self.people), "share use")
             yield
         finally:
             await self.jobs.close()
@@ -223,6 +238,12 @@ class Node:
     async def _drain(self, _app: web.Application) -> None:
         log.info("draining", connections=self.server.connected)
         await self.server.drain(_GRACE_S)
+
+    async def _share_use(self, people: PersonRates) -> None:
+        self.cluster.attach_used(lambda used: people.used_elsewhere(used, time.monotonic()))
+        while True:
+            await asyncio.sleep(_SHARE_EVERY_S)
+            self.cluster.tell_used(people.used())
 
     async def _expire(self) -> None:
         if not self.settings.session_ttl_hours:

@@ -32,6 +32,12 @@ class Alone:
     def attach_jobs(self, changed: Callable[[str], None]) -> None:
         """Tell nobody."""
 
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Tell nobody."""
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Do nothing."""
+
     def publish(self, hint: Hint) -> None:
         """Do nothing."""
 
