@@ -46,8 +46,8 @@ class Jobs:
             supervisor: Runs what goes on behind.
             signals: Tells the other nodes of changes.
             workers: Run jobs on this node; None if others do.
-            tickets: Where jobs are run by ticket, whom to ask; :meth:`run_next` then runs one.
-                Without it this node runs what waits as soon as it has a free slot.
+            tickets: Calls the workers where jobs are run by ticket; who has one calls
+                :meth:`run_next`. None: this node runs what waits as soon as a slot is free.
             queue_limit: Jobs that may wait.
         """
         self._store = store
@@ -219,13 +219,17 @@ class Jobs:
     def _news(self, *, own: bool) -> None:
         """See that what is ready is run; other nodes send the tickets for their own changes."""
         if self._tickets is None:
-            while (job := self._begin()) is not None:
-                self._supervisor.start(self._run(job), f"job {job.id}")
+            self._fill_slots()
         elif own and (ready := len(self._board.order())):
             self._tickets.offer(ready)
 
     def _looked(self) -> None:
+        self._fill_slots()  # so a ticket that was lost costs no more than a signal that was
         self._news(own=True)
+
+    def _fill_slots(self) -> None:
+        while (job := self._begin()) is not None:
+            self._supervisor.start(self._run(job), f"job {job.id}")
 
     def _stop(self, job_id: str) -> None:
         if self._workers is not None:
