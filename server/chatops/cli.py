@@ -1,4 +1,4 @@
-"""The console script: serve, run, import, download, schema."""
+"""The console script: serve, worker, run, import, download, schema."""
 
 import argparse
 import asyncio
@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--of-parent", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(command=_serve)
 
+    worker = verbs.add_parser("worker", help="run backtests for servers with CHATOPS_QUEUE=celery")
+    worker.add_argument(
+        "--slots", type=int, dest="backtest_workers", help="backtests at once in this process"
+    )
+    worker.set_defaults(command=_worker)
+
     run = verbs.add_parser("run", help='run one "/command" on a running server')
     run.add_argument("text", help='the command, e.g. "/run_backtest sma_crossover AAPL"')
     run.add_argument("--url", help="the server; default: the host and port of the settings")
@@ -86,6 +92,12 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
     if settings.workers > 1:
         return processes.run(processes.serve_many(settings))
     return processes.run(processes.serve_one(settings, parent=given.of_parent))
+
+
+def _worker(_given: argparse.Namespace, settings: Settings) -> int:
+    from chatops import processes
+
+    return processes.run(processes.work(settings))
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:
