@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_GRACE_S = 5.0
+_GRACE_S = 3.0
 RELEASE_S = 0.5
 _CLOSE_COMMANDS_EVERY_S = 5.0
 _EXPIRE_EVERY_S = 60.0

@@ -58,6 +58,7 @@ class Runner:
             if started is None:
                 await insist(lambda: self._view.refresh(job.id))
             else:
+                log.info("job_started", job=job.id, attempt=started.attempt)
                 board.started(started)
                 self._view.changed(started)
                 await self._attempt(started)
