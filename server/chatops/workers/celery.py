@@ -6,6 +6,7 @@ A ticket that is lost, doubled or late does no harm, so Redis is trusted with no
 import asyncio
 import logging
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController
 from celery.worker import state as worker_state
 
@@ -126,7 +128,7 @@ class CeleryTaker:
     ) -> None:
         """Make it; ``take`` is what a ticket is for, and is not cancelled by :meth:`close`."""
         self._app = _app(url, prefix)
-        self._app.task(self._take_in_thread, name=TICKET)
+        self._app.task(self._take_in_thread, name=TICKET, shared=False)
         self._supervisor = supervisor
         self._slots = slots
         self._take = take
@@ -161,6 +163,8 @@ class CeleryTaker:
     def _run(self) -> None:
         worker_state.should_stop = None
         logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines for each ticket
+        # At each loss of Redis it would tell of a setting that we have chosen.
+        warnings.simplefilter("ignore", CPendingDeprecationWarning)
         # The threads of its pool look for the app in this place.
         self._app.set_default()
         self._controller = WorkController(
