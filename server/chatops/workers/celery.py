@@ -5,6 +5,8 @@ A ticket that is lost, doubled or late does no harm, so Redis is trusted with no
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
@@ -15,6 +17,7 @@ import structlog
 from celery import Celery
 from celery.worker import WorkController
 from celery.worker import state as worker_state
+from celery.worker.control import Panel
 
 from chatops.backtests.ports import Tickets
 from chatops.tasks import Supervisor
@@ -161,10 +164,14 @@ class CeleryTaker:
     def _run(self) -> None:
         worker_state.should_stop = None
         logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines for each ticket
+        # Whoever reaches Redis may ask who is there, and must not command anything.
+        for command in Panel.data.keys() - {"ping"}:
+            del Panel.data[command]
         # The threads of its pool look for the app in this place.
         self._app.set_default()
         self._controller = WorkController(
             app=self._app,
+            hostname=f"chatops-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             concurrency=self._slots,
             loglevel="WARNING",
@@ -206,7 +213,7 @@ def _app(url: str, prefix: str) -> Any:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_enable_remote_control=False,
+        worker_enable_remote_control=True,
         worker_send_task_events=False,
     )
     return app
