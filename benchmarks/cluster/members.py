@@ -137,9 +137,9 @@ class RoomMembers(Members):
         self._order = order
         self._speaker: Speaker | None = None
         self._number = int(speaker)
-        self._chance = random.Random(self._number)
+        self._chance = random.Random(self._number)  # noqa: S311 - no secret
 
-    def _member(self, room: str | None) -> Member:
+    def _member(self, _room: str | None, /) -> Member:
         if self._speaker is not None:
             return RoomMember(self._tally, self._room, self._order)
         self._speaker = Speaker(self._tally, self._room, self._order, self._number)

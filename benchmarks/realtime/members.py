@@ -203,7 +203,7 @@ class Members:
         await self._tally.until("ready", enough, within_s)
         return {"wall_s": time.monotonic() - began}
 
-    def _member(self, room: str | None) -> Member:
+    def _member(self, room: str | None, /) -> Member:
         """Return a client that is not connected yet."""
         return Member(self._tally, room)
 

@@ -130,7 +130,7 @@ class Program:
         try:
             async with asyncio.timeout(within_s):
                 # A file tells nobody that it has grown.
-                while text not in self._log.read_text(errors="replace"):  # noqa: ASYNC110, ASYNC240
+                while text not in self._log.read_text(errors="replace"):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise ProgramError(f"it did not say {text}: {self._said()}") from None
