@@ -64,8 +64,9 @@ schema: install  ## write the generated references again
 	$(BIN)/python tools/write_reference.py
 
 bench: install-dev  ## measure the server beside its peers, in one run
-	@$(BIN)/python -m benchmarks; first=$$?; \
-	$(BIN)/python -m benchmarks.realtime --with-chainlit && exit $$first
+	@$(BIN)/python -m benchmarks; one=$$?; \
+	$(BIN)/python -m benchmarks.realtime --with-chainlit; two=$$?; \
+	$(BIN)/python -m benchmarks.cluster && exit $$((one | two))
 
 check: lint types arch test  ## everything CI runs
 

@@ -1,4 +1,4 @@
-"""Processor time of processes, our own children or not."""
+"""Processor time: of a process, and of the whole machine."""
 
 import sys
 import time
@@ -14,3 +14,9 @@ def cpu_s(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
     used = psutil.Process(pid).cpu_times()
     return float(used.user + used.system)
+
+
+def machine_cpu_s() -> float:
+    """Return the processor time that all processes, and the kernel for them, have used so far."""
+    used = psutil.cpu_times()
+    return float(sum(used[:3])) + sum(getattr(used, name, 0.0) for name in ("irq", "softirq"))

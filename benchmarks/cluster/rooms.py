@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from benchmarks.cluster.services import Services
+from benchmarks.cpu import machine_cpu_s
 from benchmarks.load import percentile
 from benchmarks.realtime.load import Load, socket_url
 from benchmarks.realtime.programs import CHATOPS, ROOT, Peer, Program, Server, loader, running
@@ -88,6 +89,10 @@ class TwoNodes:
         """Return the processor seconds of both servers so far."""
         return sum(server.cpu_s() for server in self.servers)
 
+    def load_cpu_s(self) -> float:
+        """Return the processor seconds of the load so far."""
+        return sum(program.cpu_s() for program in self._programs)
+
 
 @asynccontextmanager
 async def two_nodes(first: Server) -> AsyncIterator[TwoNodes]:
@@ -108,21 +113,34 @@ async def two_nodes(first: Server) -> AsyncIterator[TwoNodes]:
 
 
 class Meter:
-    """Processor time of everything that takes part, for each of so many things."""
+    """Processor time of everything that takes part."""
 
     def __init__(self, nodes: TwoNodes, services: Services) -> None:
         self._nodes = nodes
         self._services = services
-        self._began = self._used()
+        self._began, self._began_s = self._used(), time.monotonic()
 
-    def each_us(self, things: int) -> dict[str, float]:
-        """Return the microseconds of the servers, of MongoDB and of Redis since the start."""
+    def figures(self, things: int, prefix: str = "") -> Figures:
+        """Return the cost of each of so many things since the start, in µs.
+
+        And how many cores others on this machine were using, who are no part of it.
+        """
+        wall_s = time.monotonic() - self._began_s
+        spent = {name: used - self._began[name] for name, used in self._used().items()}
+        others_s = spent.pop("machine") - sum(spent.values())
         return {
-            name: (used - self._began[name]) / things * 1e6 for name, used in self._used().items()
+            **{f"{prefix}{name}_us": one / things * 1e6 for name, one in spent.items()},
+            f"{prefix}wall_us": wall_s / things * 1e6,
+            f"{prefix}others_cores": others_s / wall_s,
         }
 
     def _used(self) -> dict[str, float]:
-        return {"servers": self._nodes.cpu_s(), **self._services.cpu_s()}
+        return {
+            "servers": self._nodes.cpu_s(),
+            **self._services.cpu_s(),
+            "load": self._nodes.load_cpu_s(),
+            "machine": machine_cpu_s(),
+        }
 
 
 async def fan_out(first: Server, *, services: Services, messages: int) -> Figures:
@@ -134,16 +152,14 @@ async def fan_out(first: Server, *, services: Services, messages: int) -> Figure
         await nodes.fill(MEMBERS, EVENT_BYTES)
         await nodes.say(20)  # warm, not counted
         deliveries = messages * len(nodes.servers) * MEMBERS
-        meter, began = Meter(nodes, services), time.monotonic()
+        meter = Meter(nodes, services)
         for _ in range(0, messages, 2 * _WINDOW):
             await nodes.say(2 * _WINDOW)
-        wall_s, each = time.monotonic() - began, meter.each_us(deliveries)
-        found = {f"fast_{name}_us": value for name, value in each.items()}
-        found["wall_us"] = wall_s / deliveries * 1e6
+        found = meter.figures(deliveries, "fast_")
         await nodes.load.start_timing()
         meter = Meter(nodes, services)
         took_us = await nodes.say(messages, len(nodes.servers) / PER_S)
-        found |= {f"{name}_us": value for name, value in meter.each_us(deliveries).items()}
+        found |= meter.figures(deliveries)
         found |= await nodes.load.stop_timing()
         await nodes.check()
     return found | {"ack_p50_us": statistics.median(took_us), "ack_p99_us": percentile(took_us, 99)}
@@ -159,7 +175,7 @@ async def across(first: Server, *, services: Services, messages: int) -> Figures
         await nodes.say_across(20, 0.01)  # warm, not counted
         meter = Meter(nodes, services)
         took_us, _ = await nodes.say_across(messages, 0.01)
-        found = {f"{name}_us": value for name, value in meter.each_us(messages).items()}
+        found = meter.figures(messages)
         await nodes.check()
     return found | {"p50_us": statistics.median(took_us), "p99_us": percentile(took_us, 99)}
 
@@ -182,10 +198,10 @@ async def heal(first: Server, *, services: Services, messages: int) -> Figures:
             services.redis.resume()
         await nodes.check()
     return {
-        "early_p50_us": statistics.median(early_us),
-        "early_max_us": max(early_us),
-        "late_p50_us": statistics.median(late_us),
-        "late_max_us": max(late_us),
+        "early_p50_s": statistics.median(early_us) / 1e6,
+        "early_max_s": max(early_us) / 1e6,
+        "late_p50_s": statistics.median(late_us) / 1e6,
+        "late_max_s": max(late_us) / 1e6,
     }
 
 

@@ -93,6 +93,10 @@ class Program:
         self._process = process
         self._log = log
 
+    def cpu_s(self) -> float:
+        """Return the processor time, user and system, that the process has used so far."""
+        return cpu_s(self._process.pid)
+
     async def line(self, within_s: float) -> str:
         """Return its next line.
 
@@ -154,10 +158,6 @@ class Server(Program):
         self.peer = peer
         self.url = url
         self._seen = psutil.Process(process.pid)
-
-    def cpu_s(self) -> float:
-        """Return the processor time, user and system, that the process has used so far."""
-        return cpu_s(self._seen.pid)
 
     def rss_bytes(self) -> int:
         """Return its resident memory."""
