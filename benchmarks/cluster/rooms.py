@@ -24,9 +24,6 @@ NAMES = (FANOUT, ACROSS, HEAL)
 MEMBERS = 500
 """On both nodes together."""
 
-PER_S = 200
-"""Messages of both speakers together while they are paced."""
-
 _WINDOW = 25
 """Unacked messages of one speaker at most; twice as many are said before all are awaited."""
 
@@ -143,10 +140,10 @@ class Meter:
         }
 
 
-async def fan_out(first: Server, *, services: Services, messages: int) -> Figures:
+async def fan_out(first: Server, *, services: Services, messages: int, per_s: float) -> Figures:
     """Cost of a delivery, as fast as it goes and paced, and how long the paced ones take.
 
-    ``messages`` are those of each speaker.
+    ``messages`` are those of each speaker; paced, both together say ``per_s`` a second.
     """
     async with two_nodes(first) as nodes:
         await nodes.fill(MEMBERS, EVENT_BYTES)
@@ -158,7 +155,7 @@ async def fan_out(first: Server, *, services: Services, messages: int) -> Figure
         found = meter.figures(deliveries, "fast_")
         await nodes.load.start_timing()
         meter = Meter(nodes, services)
-        took_us = await nodes.say(messages, len(nodes.servers) / PER_S)
+        took_us = await nodes.say(messages, len(nodes.servers) / per_s)
         found |= meter.figures(deliveries)
         found |= await nodes.load.stop_timing()
         await nodes.check()
@@ -205,7 +202,7 @@ async def heal(first: Server, *, services: Services, messages: int) -> Figures:
     }
 
 
-def scenarios(services: Services, *, quick: bool) -> list[Scenario]:
+def scenarios(services: Services, *, quick: bool, per_s: float) -> list[Scenario]:
     """Return what is measured; the peer on Node has the same Redis, and stores nothing."""
     ours = Peer(
         CHATOPS.name,
@@ -215,7 +212,7 @@ def scenarios(services: Services, *, quick: bool) -> list[Scenario]:
     )
     node = Peer("node", ["node", str(NODE_REDIS / "server.mjs")], {"REDIS_URL": services.redis_url})
     run: Callable[[Server], Awaitable[Figures]] = partial(
-        fan_out, services=services, messages=100 if quick else 500
+        fan_out, services=services, messages=100 if quick else 500, per_s=per_s
     )
     return [
         Scenario(FANOUT, (ours, node), run),
