@@ -81,7 +81,7 @@ def _chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL)
     parser.add_argument("--rounds", type=int, default=3, help="interleaved; medians are shown")
-    parser.add_argument("--per-s", type=float, default=200.0, help="messages in the paced room")
+    parser.add_argument("--per-s", type=float, default=50.0, help="messages in the paced room")
     parser.add_argument("--seconds", type=float, default=3.0, help="that 64 senders send")
     parser.add_argument("--quick", action="store_true", help="few messages")
     parser.add_argument("--folder", type=Path, default=ROOT, help="on the disk to measure")

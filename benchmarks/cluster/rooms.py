@@ -212,7 +212,7 @@ def scenarios(services: Services, *, quick: bool, per_s: float) -> list[Scenario
     )
     node = Peer("node", ["node", str(NODE_REDIS / "server.mjs")], {"REDIS_URL": services.redis_url})
     run: Callable[[Server], Awaitable[Figures]] = partial(
-        fan_out, services=services, messages=100 if quick else 500, per_s=per_s
+        fan_out, services=services, messages=100 if quick else 300, per_s=per_s
     )
     return [
         Scenario(FANOUT, (ours, node), run),
