@@ -28,9 +28,9 @@ _WINDOW = 25
 """Unacked messages of one speaker at most; twice as many are said before all are awaited."""
 
 _WITHIN_S = 120.0
-_UNNOTICED_S = 2.7
-"""For so long a node surely does not know that the bus is lost: it hears itself each second and
-misses itself after three."""
+_UNNOTICED_S = 2.0
+"""For so long a node cannot know that the bus is lost: it hears itself each second, so the last
+time was at most a second before, and it misses itself after three."""
 
 _rooms = count()
 
