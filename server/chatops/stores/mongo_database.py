@@ -123,9 +123,9 @@ class MongoDatabase:
             "retryReads": True,
         }
         try:
+            self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
             self._client = make(self._uri, **bounds, **promises)
             self._database = self._client.get_default_database("chatops")
-            self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
         except (PyMongoError, ValueError, TypeError):
             # The driver's words may quote a part of the address, and so of the password.
             raise mongo_errors.bad_address() from None
