@@ -42,8 +42,8 @@ async def insist(store: MongoStore, key: str) -> Appended:
         try:
             return await append(store, key)
         except StoreUnavailableError as error:
-            assert time.monotonic() < deadline_s, str(error)
-            assert error.retry_after_s
+            if time.monotonic() > deadline_s or not error.retry_after_s:
+                raise
             await asyncio.sleep(0.1)
 
 

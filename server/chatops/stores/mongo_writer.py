@@ -167,8 +167,13 @@ class SessionWriter:
         """
         left = list(batch)
         lost = 0
+        tried = False
         while left:
-            known = await self._known()
+            try:
+                known = await self._known()
+            except StoreUnavailableError as error:
+                raise (mongo_errors.unknown() if tried else mongo_errors.not_saved()) from error
+            tried = True
             done, problem = await self._insert(known, left)
             for offset, one in enumerate(left[:done], start=1):
                 one.settle(_entry(one, known.last_seq + offset), known.epoch, duplicate=False)
