@@ -1,16 +1,17 @@
 """The composition root: builds the server from settings. The only module that names adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from aiohttp import web
 
 from chatops import __version__
 from chatops.access.permissions import authorize
-from chatops.access.rates import Rate
+from chatops.access.rates import PersonRates, Rate
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
@@ -21,7 +22,7 @@ from chatops.chat.service import Chat
 from chatops.cluster.local import Alone, Unconnected
 from chatops.commands import Toolbox, build_registry
 from chatops.dispatch.dispatcher import Dispatcher
-from chatops.errors import ShuttingDownError, StoreUnavailableError
+from chatops.errors import BadParameterError, ShuttingDownError, StoreUnavailableError
 from chatops.protocol.base import new_id, utc_now
 from chatops.realtime.channel import SocketChannel
 from chatops.realtime.handlers import Events
@@ -35,10 +36,16 @@ from chatops.stores.sqlite import SqliteStore
 from chatops.tasks import Supervisor
 from chatops.workers.pool import ProcessPool
 
+if TYPE_CHECKING:
+    from chatops.workers.celery import CeleryTickets
+
 log = structlog.get_logger(__name__)
 
-_GRACE_S = 5.0
+_GRACE_S = 3.0
+RELEASE_S = 0.5
+_CLOSE_COMMANDS_EVERY_S = 5.0
 _EXPIRE_EVERY_S = 60.0
+_SHARE_EVERY_S = 1.0
 
 
 class Store(Protocol):
@@ -104,6 +111,14 @@ class Cluster(Bus, Signals, Protocol):
         """Begin to talk and to listen."""
         ...
 
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Say whom to tell how much people used of their allowances on other nodes."""
+        ...
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Tell the other nodes how much people used here."""
+        ...
+
     async def close(self) -> None:
         """Say goodbye."""
         ...
@@ -115,19 +130,18 @@ class Node:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.supervisor = Supervisor()
-        self.store = _store(settings, self.supervisor)
-        self.cluster = _cluster(settings, self.supervisor)
-        self.pool = ProcessPool(
-            self.supervisor,
-            slots=settings.backtest_workers,
-            market_folder=settings.market_folder,
-            timeout_s=settings.backtest_timeout_s,
-            memory_mb=settings.backtest_memory_mb,
-        )
+        self.store = store_for(settings, self.supervisor)
+        self.cluster = cluster_for(settings, self.supervisor)
+        by_ticket = settings.queue == "celery"
+        self.tickets = tickets_for(settings) if by_ticket else None
+        self.pool = None if by_ticket else pool_for(settings, self.supervisor)
         limited = settings.rate_limit == "on"
+        people = Rate(settings.person_rate, settings.person_burst)
+        self.people = PersonRates(people) if limited else None
         self.server = ChatServer(
             self.supervisor,
             rate=Rate(settings.message_rate, settings.message_burst) if limited else None,
+            people=self.people,
             cors_origins=settings.cors_origins,
         )
         self.sessions = Sessions(
@@ -139,9 +153,11 @@ class Node:
         )
         self.jobs = Jobs(
             self.store.jobs,
-            self.pool,
             JobReports(self.sessions),
             self.supervisor,
+            self.cluster,
+            workers=self.pool,
+            tickets=self.tickets,
             queue_limit=settings.backtest_queue,
         )
         self.catalogue = Catalogue(settings.market_folder)
@@ -184,7 +200,7 @@ class Node:
             "open sessions": rooms,
             "jobs running": running,
             "jobs waiting": len(standing) - running,
-            "workers": self.pool.slots,
+            "workers": self.pool.slots if self.pool else "Celery",
             "store": self.store.kind,
             "nodes": self.cluster.nodes,
             "bus": _state(self.cluster),
@@ -195,15 +211,26 @@ class Node:
         await self.store.open()
         try:
             self.cluster.open(await self.store.secret())
-            self.pool.open()
+            if self.pool is not None:
+                self.pool.open()
+            if self.tickets is not None:
+                self.tickets.open()
             self.sessions.open()
             await self.jobs.open()
-            await self.chat.close_open_commands(self.jobs.owed())
+            await self.chat.close_open_commands(self.jobs.owed, at_once=self.cluster.alone)
+            if not self.cluster.alone:
+                self.supervisor.start(self._close_open_commands(), "close open commands")
             self.supervisor.start(self._expire(), "expire sessions")
+            if self.people is not None:
+                self.supervisor.start(self._share_use(self.people), "share use")
             yield
         finally:
             await self.jobs.close()
-            await self.pool.close()
+            if self.pool is not None:
+                await self.pool.close()
+                await self.jobs.idle(RELEASE_S)
+            if self.tickets is not None:
+                await self.tickets.close(RELEASE_S)
             await self.cluster.close()
             await self.supervisor.close(0.5)
             await self.store.close()
@@ -223,6 +250,21 @@ class Node:
         log.info("draining", connections=self.server.connected)
         await self.server.drain(_GRACE_S)
 
+    async def _share_use(self, people: PersonRates) -> None:
+        self.cluster.attach_used(lambda used: people.used_elsewhere(used, time.monotonic()))
+        while True:
+            await asyncio.sleep(_SHARE_EVERY_S)
+            self.cluster.tell_used(people.used())
+
+    async def _close_open_commands(self) -> None:
+        """Give the commands of nodes that died meanwhile their end."""
+        while True:
+            await asyncio.sleep(_CLOSE_COMMANDS_EVERY_S)
+            try:
+                await self.chat.close_open_commands(self.jobs.owed, at_once=False)
+            except StoreUnavailableError:
+                log.warning("close_open_commands_failed")
+
     async def _expire(self) -> None:
         if not self.settings.session_ttl_hours:
             return
@@ -235,7 +277,41 @@ class Node:
             await asyncio.sleep(_EXPIRE_EVERY_S)
 
 
-def _store(settings: Settings, supervisor: Supervisor) -> Store:
+def pool_for(settings: Settings, supervisor: Supervisor) -> ProcessPool:
+    """Return the processes that run backtests; they are not started."""
+    return ProcessPool(
+        supervisor,
+        slots=settings.backtest_workers,
+        market_folder=settings.market_folder,
+        timeout_s=settings.backtest_timeout_s,
+        memory_mb=settings.backtest_memory_mb,
+    )
+
+
+def tickets_for(settings: Settings) -> "CeleryTickets":
+    """Return the sender of tickets; it is not opened."""
+    # Celery is loaded by those alone who use it.
+    from chatops.workers.celery import CeleryTickets
+
+    return CeleryTickets(broker_of(settings), settings.cluster_prefix)
+
+
+def broker_of(settings: Settings) -> str:
+    """Return the address of the Redis that carries tickets.
+
+    Raises:
+        BadParameterError: The settings name no store and bus that processes could share.
+    """
+    if settings.redis_url is None or settings.mongodb_uri is None:
+        raise BadParameterError(
+            "Workers of other processes need a store and a bus that they share with the servers.",
+            "Set REDIS_URL and MONGODB_URI, or leave CHATOPS_QUEUE at pool.",
+        )
+    return settings.redis_url.get_secret_value()
+
+
+def store_for(settings: Settings, supervisor: Supervisor) -> Store:
+    """Return the store that the settings choose; it is not opened."""
     if settings.mongodb_uri is None:
         return SqliteStore(settings.data_dir)
     # Its drivers are loaded by those alone who use them.
@@ -244,7 +320,8 @@ def _store(settings: Settings, supervisor: Supervisor) -> Store:
     return MongoStore(settings.mongodb_uri.get_secret_value(), supervisor)
 
 
-def _cluster(settings: Settings, supervisor: Supervisor) -> Cluster:
+def cluster_for(settings: Settings, supervisor: Supervisor) -> Cluster:
+    """Return the bus that the settings choose; it is not opened."""
     if settings.mongodb_uri is None:
         if settings.redis_url is not None:
             log.warning(

@@ -1,4 +1,4 @@
-"""``chatops serve``: one process, or several that share a port.
+"""``chatops serve``: one process, or several that share a port; and ``chatops worker``.
 
 Each process is a node of its own; what they share is the store and the bus. The kernel gives each
 new connection to one of them (``SO_REUSEPORT``).
@@ -83,6 +83,21 @@ async def serve_one(settings: Settings, *, parent: int | None = None) -> int:
         return 0
     finally:
         await runner.cleanup()
+
+
+async def work(settings: Settings) -> int:
+    """Run backtests by ticket until a signal ends it, which takes less than 8 s."""
+    from chatops.bootstrap_worker import WorkerNode
+
+    node = WorkerNode(settings)
+    stop = stop_signal()
+    try:
+        await node.open()
+        _say(f"chatops {__version__} runs backtests, {settings.backtest_workers} at once")
+        await stop.wait()
+        return 0
+    finally:
+        await node.close()
 
 
 async def serve_many(settings: Settings) -> int:

@@ -49,6 +49,15 @@ class Settings(BaseSettings):
     )
     message_burst: int = Field(40, ge=1, description="Events one connection may send at once.")
 
+    person_rate: float = Field(
+        30.0,
+        gt=0,
+        description="Events a second one person may send, over all connections and nodes.",
+    )
+    person_burst: int = Field(
+        120, ge=1, description="Events one person may send at once, over all connections."
+    )
+
     session_ttl_hours: float = Field(
         0.0, ge=0, description="Hours after its last entry that a session is deleted; 0 = never."
     )

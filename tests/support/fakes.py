@@ -1,4 +1,7 @@
-"""Fakes at the ports of jobs: workers that a test drives, rooms that remember what they hear."""
+"""Fakes at the ports of jobs: workers that a test drives, rooms that remember what they hear.
+
+And signals between several nodes in one loop, that a test can lose.
+"""
 
 import asyncio
 import time
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chatops.backtests.job import Asker, Job
-from chatops.backtests.ports import Announcer, WorkerLostError, Workers
+from chatops.backtests.ports import Announcer, Signals, Tickets, WorkerLostError, Workers
 from chatops.backtests.work import Cancelled, Progress, Report, Task
 from chatops.errors import StoreUnavailableError
 
@@ -124,17 +127,67 @@ class FakeRooms:
         return found
 
 
+class Air:
+    """Carries signals between nodes, or loses all of them."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self.nodes: list[FakeSignals] = []
+
+    def node(self) -> "FakeSignals":
+        """Return the signals of one more node."""
+        signals = FakeSignals(self)
+        self.nodes.append(signals)
+        return signals
+
+
+class FakeSignals:
+    """One node's end of the air; a deaf one neither hears nor is heard."""
+
+    alone = False
+
+    def __init__(self, air: Air) -> None:
+        self.healthy = True
+        self.deaf = False
+        self._air = air
+        self._changed: Callable[[str], None] = lambda _job: None
+
+    def attach_jobs(self, changed: Callable[[str], None]) -> None:
+        """Take note."""
+        self._changed = changed
+
+    def job_changed(self, job_id: str) -> None:
+        """Tell the others in the next turn of the loop."""
+        for other in self._air.nodes:
+            if other is not self and not (self._air.silent or self.deaf or other.deaf):
+                asyncio.get_running_loop().call_soon(other._changed, job_id)
+
+
+class FakeTickets:
+    """Remembers what was offered."""
+
+    def __init__(self) -> None:
+        self.offers: list[int] = []
+
+    def offer(self, ready: int) -> None:
+        """Take note."""
+        self.offers.append(ready)
+
+
 class Shaky:
-    """A store whose named methods fail for a while."""
+    """A store whose named methods fail for a while, or that a dead node can no longer use."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self.failures: dict[str, int] = {}
+        self.cut = False
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method: Callable[..., Awaitable[Any]] = getattr(self._store, name)
 
         async def shaky(*args: Any, **kwargs: Any) -> Any:
+            if self.cut:
+                await asyncio.Event().wait()
             if self.failures.get(name, 0) > 0:
                 self.failures[name] -= 1
                 raise StoreUnavailableError("The store is away.", "Try again.")
@@ -146,3 +199,5 @@ class Shaky:
 if TYPE_CHECKING:
     _workers: type[Workers] = FakeWorkers
     _rooms: type[Announcer] = FakeRooms
+    _signals: type[Signals] = FakeSignals
+    _tickets: type[Tickets] = FakeTickets

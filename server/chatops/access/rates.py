@@ -1,8 +1,19 @@
-"""Token buckets: how fast one connection may be. Plain arithmetic over a clock the caller reads."""
+"""Token buckets: how fast a connection and a person may be.
 
+Plain arithmetic over a clock the caller reads.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chatops.errors import RateLimitedError
+
+MAX_PEOPLE = 10_000
+"""People whose allowance is kept; the one first met is forgotten for another."""
+
+WORTH_TELLING = 3
+"""Uses in a second that other nodes are told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +25,7 @@ class Rate:
 
 
 class TokenBucket:
-    """One allowance. Not shared between connections, so it needs no lock."""
+    """One allowance."""
 
     __slots__ = ("_at", "_rate", "_tokens")
 
@@ -45,3 +56,49 @@ class TokenBucket:
                 retry_after_s=max(round(wait_s, 3), 0.001),
             )
         self._tokens -= 1.0
+
+    def charge(self, tokens: int, now: float) -> None:
+        """Take tokens that were used elsewhere; the debt is never more than one burst."""
+        burst = float(self._rate.burst)
+        saved = min(burst, self._tokens + (now - self._at) * self._rate.per_s)
+        self._tokens, self._at = max(saved - tokens, -burst), now
+
+
+class PersonRates:
+    """Allowances of people, over all their connections: those here, and by hearsay those elsewhere.
+
+    Nodes tell each other once a second who used how much, so a person on three nodes has one
+    allowance, give or take a second. A node that hears nothing limits by what it sees.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._used: dict[str, int] = {}
+
+    def take(self, person_id: str, now: float) -> None:
+        """Use one token of the person's.
+
+        Raises:
+            RateLimitedError: None is left.
+        """
+        self._bucket(person_id, now).take(now)
+        self._used[person_id] = self._used.get(person_id, 0) + 1
+
+    def used(self) -> dict[str, int]:
+        """Return how much people used here since this was last asked, if it is worth telling."""
+        used, self._used = self._used, {}
+        return {person: count for person, count in used.items() if count >= WORTH_TELLING}
+
+    def used_elsewhere(self, used: Mapping[str, int], now: float) -> None:
+        """Charge people for what they used on another node."""
+        for person_id, count in used.items():
+            self._bucket(person_id, now).charge(count, now)
+
+    def _bucket(self, person_id: str, now: float) -> TokenBucket:
+        bucket = self._buckets.get(person_id)
+        if bucket is None:
+            bucket = self._buckets[person_id] = TokenBucket(self._rate, now)
+            if len(self._buckets) > MAX_PEOPLE:
+                self._buckets.popitem(last=False)
+        return bucket

@@ -253,6 +253,18 @@ class Workers(Protocol):
         ...
 
 
+class Tickets(Protocol):
+    """Calls workers of other processes; a ticket says that there may be work, not which."""
+
+    def offer(self, ready: int) -> None:
+        """See that at least ``ready`` tickets wait to be taken; those that wait already count.
+
+        A plain function: nobody waits for it, and a ticket may be lost. Tickets too many do no
+        harm: who takes one and finds no work is done.
+        """
+        ...
+
+
 class Announcer(Protocol):
     """Tells rooms about jobs."""
 

@@ -1,8 +1,8 @@
 """A message from any face: decide what it is, store it, show it, act on it."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import structlog
 
 from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
+from chatops.chat.doubts import Doubts
 from chatops.dispatch.dispatcher import Call, Dispatcher
 from chatops.dispatch.parser import is_command, literal
 from chatops.dispatch.result import CommandResult, Deferred
@@ -31,7 +32,6 @@ from chatops.tasks import Supervisor
 log = structlog.get_logger(__name__)
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
-_DOUBTS = 1_000
 
 Whisper = Callable[[str, dict[str, Any]], None]
 """Sends an event to the caller alone."""
@@ -57,7 +57,8 @@ class Chat:
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._supervisor = supervisor
-        self._in_doubt: deque[str] = deque(maxlen=_DOUBTS)
+        self._doubts = Doubts(sessions, supervisor)
+        self._seen_open: set[str | None] = set()
 
     async def post(
         self,
@@ -109,14 +110,31 @@ class Chat:
         ctx = CommandContext(person, session_id, "", text, utc_now())
         return await self._dispatcher.complete(ctx, text)
 
-    async def close_open_commands(self, owed: Collection[str]) -> None:
-        """Give commands that a dead process left without a result their end.
+    async def close_open_commands(
+        self, owed: Callable[[], Awaitable[Collection[str]]], *, at_once: bool
+    ) -> None:
+        """Give commands that a dead node left without a result their end.
 
-        Called at start, after the jobs were taken up; ``owed`` are the ids of the commands that a
-        job will answer.
+        Safe to repeat, and on many nodes at once.
+
+        Args:
+            owed: Returns the ids of the commands that a job will answer. It is asked after the
+                commands were read, so none that became a job meanwhile is ended here.
+            at_once: Do not wait for the next call to see whether the node lives after all: one
+                that the store could not hear for long seems dead, until the store is back.
+
+        Raises:
+            StoreUnavailableError: Some may be open still.
         """
-        for asked in await self._sessions.open_commands():
-            if asked.command_id in owed:
+        found = await self._sessions.open_commands()
+        before, self._seen_open = self._seen_open, {asked.command_id for asked in found}
+        if not at_once:
+            found = [asked for asked in found if asked.command_id in before]
+        if not found:
+            return
+        answered_by_jobs = await owed()
+        for asked in found:
+            if asked.command_id in answered_by_jobs:
                 continue
             payload = asked.payload
             author = payload.get("author") or {}
@@ -130,7 +148,8 @@ class Chat:
                 person=Person(asked.author_id, author.get("name", asked.author_id)),
                 asked_at=utc_now(),
             )
-            await self._sessions.append(asked.session_id, entry)
+            with suppress(NotFoundError):  # the session expired meanwhile
+                await self._sessions.append(asked.session_id, entry)
 
     async def _command(
         self,
@@ -164,8 +183,8 @@ class Chat:
         try:
             done = await self._sessions.append(session_id, entry)
         except StoreUnavailableError:
-            # It may be stored all the same. Then a retry finds it, and it has not been run.
-            self._in_doubt.append(ctx.command_id)
+            # It may be stored all the same, and then it is to be run.
+            self._doubts.add(session_id, entry, lambda: self._start(ctx, call))
             raise
         if done.duplicate:
             return self._repeated(done.entry, ctx, call)
@@ -174,8 +193,7 @@ class Chat:
 
     def _repeated(self, first: Entry, ctx: CommandContext, call: Call) -> Posted:
         """Return what became of the first of two equal requests; run it if nobody knows."""
-        if first.command_id is not None and first.command_id in self._in_doubt:
-            self._in_doubt.remove(first.command_id)
+        if first.command_id is not None and self._doubts.settle(first.command_id):
             self._start(replace(ctx, command_id=first.command_id), call)
         return Posted(first.payload, first.command_id)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chatops.backtests.ports import Signals
 from chatops.sessions.model import Hint
-from chatops.sessions.ports import Bus
+from chatops.sessions.ports import Bus, RoomChannel
 
 
 class Alone:
@@ -32,6 +32,12 @@ class Alone:
     def attach_jobs(self, changed: Callable[[str], None]) -> None:
         """Tell nobody."""
 
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Tell nobody."""
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Do nothing."""
+
     def publish(self, hint: Hint) -> None:
         """Do nothing."""
 
@@ -52,6 +58,20 @@ class Unconnected(Alone):
     healthy = False
 
 
+class NoConnections:
+    """The rooms of a node without faces: whatever it has to tell, other nodes show."""
+
+    def enter(self, connection_id: str, session_id: str) -> None:
+        """Do nothing."""
+
+    def leave(self, connection_id: str, session_id: str) -> None:
+        """Do nothing."""
+
+    def emit(self, session_id: str, event: str, payload: bytes) -> None:
+        """Do nothing."""
+
+
 if TYPE_CHECKING:
+    _channel: RoomChannel = NoConnections()
     _bus: Bus = Alone()
     _signals: Signals = Alone()

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import structlog
 from redis.exceptions import RedisError
 
 from chatops.backtests.ports import Signals
-from chatops.cluster.redis_client import TIMEOUT_S, redis_client
+from chatops.cluster.redis_client import close_client, redis_client
 from chatops.cluster.seal import Sealer, Word
 from chatops.sessions.model import Hint
 from chatops.sessions.ports import Bus
@@ -65,6 +66,7 @@ class RedisCluster:
         self._doubt: Callable[[str | None], None] = lambda _session: None
         self._gone: Callable[[str], None] = lambda _node: None
         self._job_changed: Callable[[str], None] = lambda _job: None
+        self._heard_used: Callable[[dict[str, int]], None] = lambda _used: None
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._to_send = asyncio.Event()
         self._wanted: set[str] = set()
@@ -75,29 +77,28 @@ class RedisCluster:
         self._heard_self_at = -math.inf
         self._healthy: bool | None = None
         self._seen: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
     # ---------------------------------------------------------------- life
 
     def open(self, key: bytes) -> None:
         """Begin to talk and to listen; ``key`` is the cluster's. Redis may be away."""
         self._sealer = Sealer(key)
-        for work, name in (
-            (self._send(), "bus sender"),
-            (self._listen(), "bus listener"),
-            (self._follow(), "bus follower"),
-            (self._watch(), "bus watch"),
-        ):
-            self._supervisor.start(work, name)
+        works = (self._send(), self._listen(), self._follow(), self._watch())
+        self._tasks = [self._supervisor.start(work, "bus") for work in works]
 
     async def close(self) -> None:
-        """Say goodbye, if Redis takes it. The tasks end with the supervisor."""
+        """Say goodbye, if Redis takes it, and let go of the connections."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         if self._sealer is not None:
             with suppress(*_AWAY):
-                async with asyncio.timeout(TIMEOUT_S):
-                    bye = self._sealer.seal(Word("bye", self.node))
-                    await self._client.publish(self._common, bye)
+                bye = self._sealer.seal(Word("bye", self.node))
+                await self._publish([*self._waiting, (self._common, bye)])
         with suppress(*_AWAY):
-            await self._client.aclose()
+            await close_client(self._client)
 
     @property
     def healthy(self) -> bool:
@@ -123,6 +124,15 @@ class RedisCluster:
     def attach_jobs(self, changed: Callable[[str], None]) -> None:
         """Say whom to tell of jobs."""
         self._job_changed = changed
+
+    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
+        """Say whom to tell how much people used on other nodes."""
+        self._heard_used = heard
+
+    def tell_used(self, used: dict[str, int]) -> None:
+        """Tell the other nodes how much people used here."""
+        if used:
+            self._say(self._common, Word("used", self.node), orjson.dumps(used))
 
     def publish(self, hint: Hint) -> None:
         """Tell the other nodes."""
@@ -175,14 +185,14 @@ class RedisCluster:
                     self._waiting.clear()
 
     async def _publish(self, batch: list[tuple[str, bytes]]) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
-            if len(batch) == 1:
-                await self._client.publish(*batch[0])
-                return
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for channel, message in batch:
-                    pipeline.publish(channel, message)
-                await pipeline.execute()
+        # The client's own time-outs bound this; cancelling it from outside would leak connections.
+        if len(batch) == 1:
+            await self._client.publish(*batch[0])
+            return
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for channel, message in batch:
+                pipeline.publish(channel, message)
+            await pipeline.execute()
 
     # ---------------------------------------------------------------- listening
 
@@ -191,8 +201,7 @@ class RedisCluster:
         pool: Any = self._client.connection_pool
         while True:
             try:
-                async with asyncio.timeout(2 * TIMEOUT_S):
-                    connection = await pool.get_connection()
+                connection = await pool.get_connection()
             except _AWAY:
                 await asyncio.sleep(0.5)
                 continue
@@ -267,6 +276,8 @@ class RedisCluster:
                 self._hear(hint)
             elif word.kind == "job":
                 self._job_changed(word.about)
+            elif word.kind == "used":
+                self._heard_used(orjson.loads(body))
 
     # ---------------------------------------------------------------- health
 

@@ -45,6 +45,14 @@ def redis_client(url: str) -> Redis:
         ) from error
 
 
+async def close_client(client: Redis) -> None:
+    """Let go of the client's connections, and of those to the Sentinels it asked."""
+    await client.aclose()
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager else ():
+        await sentinel.aclose()
+
+
 def _of_sentinels(url: str, options: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")

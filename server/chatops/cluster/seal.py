@@ -19,7 +19,7 @@ class Word:
     """One message between nodes.
 
     Attributes:
-        kind: ``hint``, ``job``, ``alive`` or ``bye``.
+        kind: ``hint``, ``job``, ``used``, ``alive`` or ``bye``.
         node: Who says it.
         about: The session or the job.
         event: Of a hint.

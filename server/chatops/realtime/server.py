@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from socketio import packet
 
 from chatops.access.identity import local_person
-from chatops.access.rates import Rate, TokenBucket
+from chatops.access.rates import PersonRates, Rate, TokenBucket
 from chatops.errors import (
     AppError,
     BadPayloadError,
@@ -55,6 +55,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         supervisor: Supervisor,
         *,
         rate: Rate | None,
+        people: PersonRates | None = None,
         cors_origins: tuple[str, ...] = (),
         max_waiting_bytes: int = 2**20,
         stall_s: float = 5.0,
@@ -75,7 +76,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         )
         self._supervisor = supervisor
         self._rate = rate
-        self._serving = Serving(supervisor, self)
+        self._serving = Serving(supervisor, self, people)
         self._connections: dict[str, Connection] = {}
         self._without_connect: dict[str, asyncio.TimerHandle] = {}
         self._beating = False

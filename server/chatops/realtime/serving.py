@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
+from chatops.access.rates import PersonRates
 from chatops.errors import (
     AppError,
     BadPayloadError,
@@ -75,10 +76,14 @@ class Serving:
     Attributes:
         handler: Who serves them; set before anybody connects.
         closing: Set when new events are to be refused.
+        people: The allowances of people, or None without limits.
     """
 
-    def __init__(self, supervisor: Supervisor, answers: Answers) -> None:
+    def __init__(
+        self, supervisor: Supervisor, answers: Answers, people: PersonRates | None
+    ) -> None:
         self.handler: EventHandler | None = None
+        self.people = people
         self.closing = False
         self._supervisor = supervisor
         self._answers = answers
@@ -121,7 +126,10 @@ class Serving:
         """Serve the event as far as it goes without waiting."""
         try:
             if connection.bucket is not None:
-                connection.bucket.take(time.monotonic())
+                now = time.monotonic()
+                connection.bucket.take(now)
+                if self.people is not None:
+                    self.people.take(connection.person.id, now)
             if incoming.refused is not None:
                 raise BadPayloadError(
                     incoming.refused, "Send JSON within the limits of this server."

@@ -38,7 +38,10 @@ def user_message(
     metadata: Mapping[str, Any] | None = None,
     command_id: str | None = None,
 ) -> NewEntry:
-    """Return what a person said, or the command they gave."""
+    """Return what a person said, or the command they gave.
+
+    A command has a key in any case, so that it can be found when nobody knows if it was stored.
+    """
     kept = {k: v for k, v in (metadata or {}).items() if k not in SERVER_METADATA}
     if command_id:
         kept["commandId"] = command_id
@@ -54,7 +57,7 @@ def user_message(
         payload["metadata"] = kept
     if key:
         payload["clientMessageId"] = key
-    stored = client_key(key) if key else None
+    stored = client_key(key) if key else command_id and f"command:{command_id}"
     return NewEntry("message", author, payload, key=stored, command_id=command_id)
 
 

@@ -164,8 +164,11 @@ class Following:
             async with self._rooms.hold(room.session_id) as held:
                 if held is not room:
                     return
-                self._show_ahead(room)
-                await room.show_until(room.target, self._store, self.emit)
+                shown = UNKNOWN
+                while shown < room.cursor < room.target:  # which may have moved meanwhile
+                    shown = room.cursor
+                    self._show_ahead(room)
+                    await room.show_until(room.target, self._store, self.emit)
         except StoreUnavailableError:
             log.warning("catch_up_failed", session_id=room.session_id)  # the next look does it
         finally:

@@ -125,8 +125,15 @@ class Sessions:
         """Return what the author stored under this key of a client, or None."""
         return await self._store.find(session_id, author.id, client_key(key))
 
+    async def stored(self, session_id: str, entry: NewEntry) -> Entry | None:
+        """Return what is stored under the key of an entry that has one, and show it, or None."""
+        found = await self._store.find(session_id, entry.author.id, entry.key or "")
+        if found is not None:
+            await self._following.show(found)
+        return found
+
     async def open_commands(self) -> Sequence[Entry]:
-        """Return the messages that ask for a command and have no result, oldest first."""
+        """Return the commands without result that servers took which are gone, oldest first."""
         return await self._store.open_commands()
 
     # ------------------------------------------------------------ coming and going

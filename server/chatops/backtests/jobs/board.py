@@ -1,4 +1,4 @@
-"""The active jobs of this node in memory: which is next, and where each stands."""
+"""The active jobs in memory, whichever node runs them: which is next, and where each stands."""
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ MEMBERS_SHARE = 0.8
 
 REMEMBERED = 20
 """Durations from which the usual one is taken."""
+
+ENDS_REMEMBERED = 2_000
+"""A look at the store that began before a job ended may still bring it; it is known for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +36,53 @@ class Standing:
 
 
 class Board:
-    """Active jobs and the slots that run them. No I/O; every method returns at once."""
+    """Active jobs, and the slots of this node that run some of them.
+
+    A view of the whole cluster's jobs; the store has the truth. No I/O; every method returns at
+    once.
+    """
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._active: dict[str, Job] = {}
-        self._running: set[str] = set()
+        self._here: dict[str, int | None] = {}
+        self._asked_here: set[str] = set()
+        self._ended: dict[str, None] = {}
         self._last_turn: dict[str, int] = {}
         self._took_s: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     # ---------------------------------------------------------------- changing
 
-    def put(self, job: Job) -> None:
-        """Take the job as it is; it takes the place of what was known of it."""
-        self._active[job.id] = job
+    def put(self, job: Job) -> bool:
+        """Take what the store says of an active job; return False if that is out of date.
 
-    def joined(self, stored: Job) -> bool:
-        """Add the askers of a job that is here; return False if it is not here (any more)."""
-        known = self._active.get(stored.id)
-        if known is None:
+        What the worker of this node said last is newer than the store, and is kept.
+        """
+        known = self._active.get(job.id)
+        if job.id in self._ended or (known is not None and known.version > job.version):
             return False
-        if stored.version > known.version:
-            self._active[stored.id] = replace(known, askers=stored.askers, version=stored.version)
+        if known is not None and known.attempt == job.attempt and self.runs(job.id):
+            told = known.phase, max(known.fraction, job.fraction), known.note
+            job = replace(job, phase=told[0], fraction=told[1], note=told[2])
+        elif job.state == "running" and (known is None or known.attempt < job.attempt):
+            self._take_turn(job)
+        self._active[job.id] = job
         return True
 
+    def asked_here(self, job_id: str) -> None:
+        """Remember that this node speaks for the job while it waits."""
+        self._asked_here.add(job_id)
+
     def drop(self, job_id: str) -> None:
-        """Forget the job, which has ended."""
+        """Forget the job, which has ended, and take it for ended whoever still says otherwise."""
+        self._active.pop(job_id, None)
+        self._asked_here.discard(job_id)
+        self._ended[job_id] = None
+        while len(self._ended) > ENDS_REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
+    def lose(self, job_id: str) -> None:
+        """Forget the job until the store speaks of it again."""
         self._active.pop(job_id, None)
 
     def progressed(self, job_id: str, got: Progress) -> bool:
@@ -70,23 +94,22 @@ class Board:
         self._active[job_id] = replace(job, phase=got.phase, fraction=fraction, note=got.message)
         return True
 
-    def stored(self, job_id: str, version: int) -> None:
-        """Take note of the version the store has now."""
-        if job := self._active.get(job_id):
-            self._active[job_id] = replace(job, version=max(version, job.version))
-
     def begin(self) -> Job | None:
         """Give the next job a slot and return it; None when no slot or no job is left."""
-        order = self.order() if len(self._running) < self._slots else []
+        order = self.order() if len(self._here) < self._slots else []
         for job in order[:1]:
-            self._running.add(job.id)
-            self._take_turn(job.requested_by.id)
+            self._here[job.id] = None
+            self._take_turn(job)
             return job
         return None
 
+    def started(self, job: Job) -> None:
+        """Note which attempt the job's slot is for."""
+        self._here[job.id] = job.attempt
+
     def free(self, job_id: str) -> None:
         """Take the job's slot back. A repeat does nothing."""
-        self._running.discard(job_id)
+        self._here.pop(job_id, None)
 
     def took(self, kind: JobKind, seconds: float) -> None:
         """Remember how long a job ran."""
@@ -98,13 +121,29 @@ class Board:
         """Return the active job, or None."""
         return self._active.get(job_id)
 
+    def has_slot(self, job_id: str) -> bool:
+        """Whether this node has given the job a slot, and not yet taken it back."""
+        return job_id in self._here
+
     def runs(self, job_id: str) -> bool:
-        """Whether the job has a slot."""
-        return job_id in self._running
+        """Whether the job's present attempt is this node's."""
+        job = self._active.get(job_id)
+        return job is not None and job.state == "running" and self._here.get(job_id) == job.attempt
+
+    def tells(self, job_id: str) -> bool:
+        """Whether this node tells the rooms about the job: of all nodes only one does."""
+        job = self._active.get(job_id)
+        if job is None:
+            return False
+        return job_id in self._asked_here if job.state == "queued" else self.runs(job_id)
 
     def ids(self) -> list[str]:
         """Return the ids of all active jobs."""
         return list(self._active)
+
+    def busy(self) -> int:
+        """Return how many of this node's slots are taken."""
+        return len(self._here)
 
     def waiting_for(self, job_id: str) -> list[str]:
         """Return the ids of the active comparisons that need the job's result."""
@@ -117,13 +156,9 @@ class Board:
 
     def order(self) -> list[Job]:
         """Return the waiting jobs that could start, in the order in which they will."""
-        waiting = [job for job in self._active.values() if job.id not in self._running]
+        waiting = [job for job in self._active.values() if not self._at_work(job)]
         ready = [job for job in waiting if not self._members(job)]
         return fair_order(ready, self._in_work(), self._last_turn)
-
-    def owed(self) -> set[str]:
-        """Return the ids of the commands that wait for an active job."""
-        return {asker.command_id for job in self._active.values() for asker in job.askers}
 
     def everything(self) -> list[Standing]:
         """Return where every job stands: running ones first, then in the order of their start."""
@@ -131,9 +166,8 @@ class Board:
         found = [self._stand(job, order) for job in self._active.values()]
 
         def place(one: Standing) -> tuple[float, float]:
-            runs = one.job.id in self._running
             last = float("inf")  # comparisons that wait for their runs
-            position = 0 if runs else one.position or last
+            position = 0 if self._at_work(one.job) else one.position or last
             return position, one.job.created_at.timestamp()
 
         return sorted(found, key=place)
@@ -145,15 +179,18 @@ class Board:
 
     # ---------------------------------------------------------------- reckoning
 
-    def _take_turn(self, person_id: str) -> None:
+    def _take_turn(self, job: Job) -> None:
         """Remember who was served last, of those who still have jobs."""
         here = {job.requested_by.id for job in self._active.values()}
         newest = max(self._last_turn.values(), default=0) + 1
         kept = {person: turn for person, turn in self._last_turn.items() if person in here}
-        self._last_turn = {**kept, person_id: newest}
+        self._last_turn = {**kept, job.requested_by.id: newest}
+
+    def _at_work(self, job: Job) -> bool:
+        return job.state == "running" or job.id in self._here
 
     def _in_work(self) -> list[Job]:
-        return [self._active[job_id] for job_id in self._running if job_id in self._active]
+        return [job for job in self._active.values() if self._at_work(job)]
 
     def _members(self, job: Job) -> list[Job]:
         return [self._active[part] for part in job.depends_on if part in self._active]
@@ -162,13 +199,15 @@ class Board:
         return {kind: typical_s(self._took_s[kind]) for kind in ("backtest", "comparison")}
 
     def _stand(self, job: Job, order: Sequence[Job]) -> Standing:
-        if job.id in self._running:
+        if self._at_work(job):
             return Standing(_shown(job), None, self._left_s(job))
         if parts := self._members(job):
             return self._stand_of_waiting_comparison(job, parts, order)
         position = 1 + next((i for i, other in enumerate(order) if other.id == job.id), len(order))
         left = [self._left_s(other) for other in self._in_work()]
-        eta_s = waiting_eta_s(position, self._slots, self._usual_s(), job.kind, left)
+        # How many slots the other nodes have is not known, but those that are taken are there.
+        slots = len(left) + max(self._slots - len(self._here), 0)
+        eta_s = waiting_eta_s(position, max(slots, 1), self._usual_s(), job.kind, left)
         return Standing(_shown(job), position, eta_s)
 
     def _left_s(self, job: Job) -> float | None:
