@@ -74,6 +74,7 @@ class RedisCluster:
         self._unconfirmed: set[str] = set()
         self._to_follow = asyncio.Event()
         self._connection: Any = None
+        self._speaker: Any = None
         self._heard_self_at = -math.inf
         self._healthy: bool | None = None
         self._seen: dict[str, float] = {}
@@ -88,15 +89,21 @@ class RedisCluster:
         self._tasks = [self._supervisor.start(work, "bus") for work in works]
 
     async def close(self) -> None:
-        """Say goodbye, if Redis takes it, and let go of the connections."""
+        """Say goodbye, if Redis takes it, and let go of the connections. A repeat does nothing."""
+        sealer, self._sealer = self._sealer, None
+        if sealer is None:
+            return
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._sealer is not None:
+        await asyncio.wait(self._tasks)
+        with suppress(*_AWAY):
+            bye = sealer.seal(Word("bye", self.node))
+            await self._publish([*self._waiting, (self._common, bye)])
+        speaker, self._speaker = self._speaker, None
+        if speaker is not None:
             with suppress(*_AWAY):
-                bye = self._sealer.seal(Word("bye", self.node))
-                await self._publish([*self._waiting, (self._common, bye)])
+                await speaker.disconnect()  # which lets out what was said
+            await self._hang_up(speaker)
         with suppress(*_AWAY):
             await close_client(self._client)
 
@@ -185,14 +192,30 @@ class RedisCluster:
                     self._waiting.clear()
 
     async def _publish(self, batch: list[tuple[str, bytes]]) -> None:
-        # The client's own time-outs bound this; cancelling it from outside would leak connections.
-        if len(batch) == 1:
-            await self._client.publish(*batch[0])
-            return
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for channel, message in batch:
-                pipeline.publish(channel, message)
-            await pipeline.execute()
+        """Publish without waiting for answers: that a node hears itself is the answer."""
+        pool: Any = self._client.connection_pool
+        if self._speaker is None:
+            connection = await pool.get_connection()
+            try:
+                await connection.send_command("CLIENT", "REPLY", "OFF")
+            except BaseException:
+                await self._hang_up(connection)
+                raise
+            self._speaker = connection
+        speaker = self._speaker
+        packed = speaker.pack_commands([("PUBLISH", *one) for one in batch])
+        try:
+            await speaker.send_packed_command(packed, check_health=False)
+        except BaseException:
+            self._speaker = None
+            await self._hang_up(speaker)
+            raise
+
+    async def _hang_up(self, connection: Any) -> None:
+        pool: Any = self._client.connection_pool
+        with suppress(*_AWAY):
+            await connection.disconnect(nowait=True)
+        await pool.release(connection)
 
     # ---------------------------------------------------------------- listening
 
@@ -215,9 +238,7 @@ class RedisCluster:
                 await asyncio.sleep(0.1)
             finally:
                 self._connection = None
-                with suppress(*_AWAY):
-                    await connection.disconnect(nowait=True)
-                await pool.release(connection)
+                await self._hang_up(connection)
 
     async def _follow(self) -> None:
         """Ask for the channels that are wanted, and for no others, until cancelled."""
@@ -295,9 +316,10 @@ class RedisCluster:
                 self._judge(healthy=heard, stopped=stopped)
             if not heard and now - remade_at > DEAF_AFTER_S:
                 remade_at = now
-                if self._connection is not None:
-                    with suppress(*_AWAY):
-                        await self._connection.disconnect(nowait=True)
+                for connection in (self._connection, self._speaker):
+                    if connection is not None:
+                        with suppress(*_AWAY):
+                            await connection.disconnect(nowait=True)
             for node in [n for n, at in self._seen.items() if now - at > GONE_AFTER_S]:
                 del self._seen[node]
                 log.warning("node_silent", other=node)
