@@ -128,16 +128,20 @@ class Provider:
     def cost_usd(self) -> Decimal:
         return Decimal(self._cost_pico).scaleb(-12)
 
-    async def until(self, what: Literal["open", "gone"], count: int = 1) -> None:
-        """Wait until so many answers have begun, or were not waited for."""
+    async def until(self, what: Literal["asked", "open", "gone"], count: int = 1) -> None:
+        """Wait until so many requests have come, answers have begun, or were not waited for."""
         async with asyncio.timeout(10):
-            while (self._open if what == "open" else self.gone) < count:
+            while self._count(what) < count:
                 await self._changed.wait()
                 self._changed.clear()
+
+    def _count(self, what: Literal["asked", "open", "gone"]) -> int:
+        return {"asked": len(self.requests), "open": self._open, "gone": self.gone}[what]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        self._changed.set()
         answer = self.answers.popleft() if self.answers else Say()
         try:
             refused = _objection(request, body)

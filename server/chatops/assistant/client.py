@@ -38,6 +38,10 @@ _LONGEST_WAIT_S = 10.0
 """What the library waits before a retry, at most, if the provider asks for it."""
 
 
+_END = object()
+"""What no provider can send; ``null`` is sent by some."""
+
+
 class ModelClient:
     """Asks models of one provider.
 
@@ -221,8 +225,8 @@ class Answer:
         try:
             with _failures(self._model, hearing):
                 async with asyncio.timeout_at(self._deadline):
-                    chunk = await anext(self._stream, None)
-                if chunk is not None:
+                    chunk = await anext(self._stream, _END)
+                if chunk is not _END:
                     return hearing.take(chunk)
                 self._check_end()
         except ModelFailedError:

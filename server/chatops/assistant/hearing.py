@@ -53,12 +53,17 @@ class Hearing:
         if not choices:  # the piece that has the usage
             return None
         choice = choices[0]
+        delta = getattr(choice, "delta", None)
         if (reason := getattr(choice, "finish_reason", None)) is not None:
             self.finish = _finish(reason)
-        delta = getattr(choice, "delta", None)
+        elif delta is None:
+            raise MalformedError("a choice without anything")
         if delta is None:  # some leave it out of the last piece
             return None
-        for fragment in getattr(delta, "tool_calls", None) or ():
+        fragments = getattr(delta, "tool_calls", None) or []
+        if not (hasattr(delta, "content") and isinstance(fragments, list)):
+            raise MalformedError("a delta that is none")
+        for fragment in fragments:
             self._join(fragment)
         text = getattr(delta, "content", None) or getattr(delta, "refusal", None) or ""
         if not isinstance(text, str):
@@ -111,9 +116,11 @@ def _sound(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _finish(reason: Any) -> Finish:
+def _finish(reason: Any) -> Finish | None:
     if reason == "function_call":
         return "tool_calls"
+    if reason == "error":  # so some say that they have broken off
+        return None
     if reason in get_args(Finish):
         known: Finish = reason
         return known
