@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from chatops.assistant.money import shown
 from chatops.assistant.ports import UsageStore
-from chatops.assistant.usage import Spent, day_of
+from chatops.assistant.usage import Spent
 from chatops.errors import BudgetUsedError
 from chatops.protocol.base import utc_now
 
@@ -84,18 +84,19 @@ class Budgets:
                 begins anew, unless it is enough that other answers end.
             StoreUnavailableError: It could not be found out what was spent.
         """
-        now = self._now()
-        wanted = Reservation(person_id, session_id, now, most_usd)
         if not self._limits.any:
-            return wanted
+            return Reservation(person_id, session_id, self._now(), most_usd)
         # One at a time: a reservation may go only when every total read since knows its record.
         async with self._lock:
-            in_store = {one for one in self._held if one.stored}
+            now = self._now()
             midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            in_store = {one for one in self._held if one.stored}
             spent = await self._store.spent(midnight, person_id, session_id)
             over = {one for one in self._held if one.settled and one.at < midnight}
             self._held -= in_store | over
-            self._check(wanted, spent, (midnight + timedelta(days=1) - now).total_seconds())
+            wanted = Reservation(person_id, session_id, now, most_usd)
+            held = [one for one in self._held if one.at >= midnight]
+            self._check(wanted, spent, held, (midnight + timedelta(days=1) - now).total_seconds())
             self._held.add(wanted)
         return wanted
 
@@ -108,8 +109,9 @@ class Budgets:
         """Say that the store's totals have the call, or that it cost nothing."""
         reservation.stored = True
 
-    def _check(self, wanted: Reservation, spent: Spent, frees_in_s: float) -> None:
-        held = [one for one in self._held if day_of(one.at) == day_of(wanted.at)]
+    def _check(
+        self, wanted: Reservation, spent: Spent, held: list[Reservation], frees_in_s: float
+    ) -> None:
         mine = [one for one in held if one.person_id == wanted.person_id]
         here = [one for one in held if one.session_id == wanted.session_id]
         limits = self._limits

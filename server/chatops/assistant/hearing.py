@@ -50,9 +50,10 @@ class Hearing:
         self.anything = True
         if (usage := getattr(chunk, "usage", None)) is not None:
             self._usage = _tokens(usage)
-        if not choices:  # the piece that has the usage
-            return None
-        choice = choices[0]
+        # The piece that has the usage has no choice.
+        return self._take_choice(choices[0]) if choices else None
+
+    def _take_choice(self, choice: Any) -> Delta | None:
         delta = getattr(choice, "delta", None)
         if (reason := getattr(choice, "finish_reason", None)) is not None:
             self.finish = _finish(reason)

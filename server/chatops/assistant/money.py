@@ -32,8 +32,8 @@ def from_pico(pico: int) -> Decimal:
 
 
 def shown(usd: Decimal) -> str:
-    """Return an amount for a person: two decimals, or as many as the first two figures need."""
+    """Return an amount for a person: in cents, or as finely as its first two figures need."""
     if usd == 0:
         return "$0"
-    decimals = max(2, 1 - usd.adjusted())
-    return f"${usd:,.{decimals}f}"
+    whole, _, part = f"{usd:,.{max(2, 1 - usd.adjusted())}f}".partition(".")
+    return f"${whole}.{part.rstrip('0').ljust(2, '0')}"
