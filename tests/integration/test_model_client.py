@@ -295,6 +295,15 @@ async def test_spaces_around_the_key_are_no_part_of_it(provider: Provider) -> No
         assert (await client.complete(GPT, ASK)).finish == "stop"
 
 
+async def test_no_other_key_of_the_environment_is_sent(
+    provider: Provider, client: ModelClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert (await client.complete(GPT, ASK)).finish == "stop"  # it accepts one key only
+
+
 @pytest.mark.parametrize("key", ["sk-열쇠", "sk-a\nb"])
 async def test_a_key_that_cannot_be_sent_is_a_wrong_key(provider: Provider, key: str) -> None:
     async with client_of(provider, key=key) as client:
@@ -479,7 +488,27 @@ MALFORMED = {
     "arguments that are an object": piece(
         tool_calls=[{"index": 0, "id": "a", "function": {"name": "x", "arguments": {"a": 1}}}]
     ),
+    "a tool without a name at the end": event(
+        {
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},
+                    "finish_reason": "tool_calls",
+                }
+            ]
+        }
+    ),
     "a usage that counts nothing": event({"choices": [], "usage": {"prompt_tokens": "many"}}),
+    "more tokens than there are": event(
+        {"choices": [], "usage": {"prompt_tokens": 10**30, "completion_tokens": 1}}
+    ),
+    "details that are none": event(
+        {
+            "choices": [],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "prompt_tokens_details": 7},
+        }
+    ),
     "a usage below nothing": event(
         {"choices": [], "usage": {"prompt_tokens": -1, "completion_tokens": 1}}
     ),
@@ -494,6 +523,7 @@ async def test_a_malformed_chunk_is_told_and_what_came_before_is_kept(
     error = await failure(client)
     assert error.kind == "malformed"
     assert error.said.text == "So far"
+    assert error.said.tool_calls == ()
 
 
 async def test_a_page_in_the_place_of_an_answer_is_malformed(
@@ -531,6 +561,27 @@ async def test_an_answer_that_was_withheld_is_told(provider: Provider, client: M
     assert error.kind == "content_filter"
     assert error.said.text == "I will"
     assert error.said.usage == Tokens(10, 2)
+
+
+async def test_pieces_that_leave_things_out_are_understood(
+    provider: Provider, client: ModelClient
+) -> None:
+    whole = {"id": "a", "function": {"name": "jobs", "arguments": "{}"}}
+    other = {"function": {"name": "help", "arguments": None}}
+    raw = (
+        b": a comment\n\n"
+        + event({"choices": [{"delta": {"role": "assistant", "content": None}}]})
+        + event({"choices": [{"delta": {"tool_calls": [whole]}}], "usage": None})
+        + event({"choices": [{"delta": {"tool_calls": [other]}}]})
+        + event({"choices": [{"finish_reason": "function_call"}]})
+        + event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
+    )
+    provider.answers.append(Say("Let me see", raw=raw, then="end"))
+    said = await client.complete(GPT, ASK)
+    assert said.text == "Let me see"
+    assert said.tool_calls == (ToolCall("a", "jobs", "{}"), ToolCall("call_1", "help", ""))
+    assert said.finish == "tool_calls"
+    assert said.usage == Tokens(9, 3, 0)
 
 
 async def test_halves_of_characters_become_text_that_can_be_written(

@@ -7,8 +7,9 @@ thread of its own.
 import asyncio
 import contextlib
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -25,7 +26,6 @@ from chatops.errors import AssistantOffError
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI, AsyncStream
-    from openai.types.chat import ChatCompletionChunk
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,6 @@ _CONNECTIONS = 1_000
 _LONGEST_ANSWER_S = 600.0
 _LONGEST_WAIT_S = 10.0
 """What the library waits before a retry, at most, if the provider asks for it."""
-
 
 _END = object()
 """What no provider can send; ``null`` is sent by some."""
@@ -96,15 +95,35 @@ class ModelClient:
         """
         client = await self._ready()
         began = time.monotonic()
-        with _failures(model, None):
-            async with asyncio.timeout(self._timeout_s):
-                stream: AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(
-                    **parameters(model, request)
-                )
+        stream = await self._begin(client, model, request)
         try:
             yield Answer(stream, model, began, self._longest_answer_s)
         finally:
             await _close(stream)
+
+    async def _begin(
+        self, client: "AsyncOpenAI", model: ModelConfig, request: Request
+    ) -> "AsyncStream[object]":
+        import openai
+
+        # Not by ``chat.completions.create``: that makes objects of each piece, unchecked, which
+        # takes more of the loop's time than all the rest.
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await client.post(
+                    "/chat/completions",
+                    body=parameters(model, request),
+                    # Or a key for something else, out of the environment, would go with it.
+                    options={"security": {"bearer_auth": True}},
+                    cast_to=object,
+                    stream=True,
+                    stream_cls=openai.AsyncStream[object],
+                )
+        # Only those that are known are told in other words.
+        except Exception as error:
+            if (failed := _told(error, model, None)) is None:
+                raise
+            raise failed from None
 
     async def complete(self, model: ModelConfig, request: Request) -> Completion:
         """Return the model's whole answer. Safe to cancel.
@@ -165,8 +184,9 @@ class ModelClient:
     def _make(self) -> "AsyncOpenAI":
         import httpx2
         import openai
-        import openai.resources.chat  # which the library would load at the first call
 
+        # It has a line for each request; ours has more, and is there anyway.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         return openai.AsyncOpenAI(
             api_key=self._api_key,
             base_url=self._base_url,
@@ -190,7 +210,7 @@ class Answer:
 
     def __init__(
         self,
-        stream: "AsyncStream[ChatCompletionChunk]",
+        stream: "AsyncStream[object]",
         model: ModelConfig,
         began: float,
         longest_s: float,
@@ -221,20 +241,21 @@ class Answer:
         raise StopAsyncIteration
 
     async def _next(self) -> Delta | None:
-        hearing = self._hearing
         try:
-            with _failures(self._model, hearing):
-                async with asyncio.timeout_at(self._deadline):
-                    chunk = await anext(self._stream, _END)
-                if chunk is not _END:
-                    return hearing.take(chunk)
-                self._check_end()
-        except ModelFailedError:
+            async with asyncio.timeout_at(self._deadline):
+                chunk = await anext(self._stream, _END)
+            if chunk is not _END:
+                return self._hearing.take(chunk)
             self._over = True
-            if hearing.finish in (None, "content_filter"):
+            self._check_end()
+        # Only those that are known are told in other words.
+        except Exception as error:
+            self._over = True
+            if (failed := _told(error, self._model, self._hearing)) is None:
                 raise
+            if self._hearing.broken:
+                raise failed from None
             # The answer was whole; what broke off was the count of tokens after it.
-        self._over = True
         return None
 
     def completion(self) -> Completion:
@@ -259,50 +280,50 @@ class _BrokenError(Exception):
         self.kind: FailureKind = kind
 
 
-@contextlib.contextmanager
-def _failures(model: ModelConfig, heard: Hearing | None) -> Iterator[None]:
-    """Tell the library's failures in our words, and log what it knows."""
+def _told(error: Exception, model: ModelConfig, heard: Hearing | None) -> ModelFailedError | None:
+    """Return what went wrong in our words, and log what the library knows; None: a fault of ours.
+
+    Raise it without its cause: the library's errors quote the provider, who may quote the key.
+    """
     import httpx2
     import openai
 
     kind: FailureKind
-    facts: dict[str, Any]
+    facts: dict[str, Any] = {"cause": type(error.__cause__ or error).__name__}
     wait_s: float | None = None
-    try:
-        yield
-        return
-    except openai.APIStatusError as error:
-        kind = kind_of(error.status_code, error.code, error.type, error.message)
-        wait_s = retry_after_s(error.response.headers.get)
-        facts = _facts(error) | {"status": error.status_code, "request": error.request_id}
-    except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError) as error:
-        kind, facts = "timeout", {"cause": type(error).__name__}
-    except (openai.APIConnectionError, httpx2.HTTPError) as error:
-        kind = "unreachable" if heard is None else "cut"
-        facts = {"cause": type(error.__cause__ or error).__name__}
-    except openai.APIError as error:  # one that came inside the stream
-        kind, facts = kind_of(None, error.code, error.type, error.message), _facts(error)
-    except _BrokenError as error:
-        kind, facts = error.kind, {}
-    except (MalformedError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        kind, facts = "malformed", {"cause": type(error).__name__}
+    match error:
+        case openai.APIStatusError():
+            kind = kind_of(error.status_code, error.code, error.type, error.message)
+            wait_s = retry_after_s(error.response.headers.get)
+            facts = _facts(error) | {"status": error.status_code, "request": error.request_id}
+        case openai.APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
+            kind = "timeout"
+        case openai.APIConnectionError() | httpx2.HTTPError():
+            kind = "unreachable" if heard is None else "cut"
+        case openai.APIError():  # one that came inside the stream
+            kind, facts = kind_of(None, error.code, error.type, error.message), _facts(error)
+        case _BrokenError():
+            kind = error.kind
+        case MalformedError() | json.JSONDecodeError() | UnicodeDecodeError():
+            kind = "malformed"
+        case _:
+            return None
     if heard is not None:
-        heard.broken = heard.finish is None
+        heard.broken = heard.finish in (None, "content_filter")
     log.warning("model_failed", kind=kind, model=model.model_id, **facts)
-    # Without a cause: the library's errors quote the provider, who may quote the key.
-    raise ModelFailedError(
+    return ModelFailedError(
         kind,
         model=model.model_id,
         retry_after_s=wait_s,
         said=None if heard is None else heard.completion(),
-    ) from None
+    )
 
 
 def _facts(error: Any) -> dict[str, Any]:
     return {"code": error.code, "type": error.type, "param": error.param}
 
 
-async def _close(stream: "AsyncStream[ChatCompletionChunk]") -> None:
+async def _close(stream: "AsyncStream[object]") -> None:
     import httpx2
 
     # What is wrong with a connection that is being given up concerns nobody.

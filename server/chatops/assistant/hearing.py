@@ -1,13 +1,15 @@
 """Puts an answer together from the pieces in which it comes.
 
-The library checks no piece: what a provider leaves out is missing, and what it makes up is there.
-So nothing of a piece is believed before it has been looked at.
+Nothing of a piece is believed before it has been looked at: providers leave out what they like,
+and the library checks nothing.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from chatops.assistant.messages import Completion, Delta, Finish, Tokens, ToolCall
+
+_MAX_TOKENS = 10**9
 
 
 class MalformedError(ValueError):
@@ -35,44 +37,40 @@ class Hearing:
         self.broken = False
         self.finish: Finish | None = None
         self._usage: Tokens | None = None
-        self._text: list[str] = []
+        self._said: list[str] = []
         self._calls: dict[int, _Call] = {}
 
     def take(self, chunk: Any) -> Delta | None:
-        """Add a piece; return the text in it, if there is any.
+        """Add a piece, as JSON values; return the text in it, if there is any.
 
         Raises:
             MalformedError: It is not of the interface.
         """
-        choices = getattr(chunk, "choices", None)
+        choices = _object(chunk).get("choices")
         if not isinstance(choices, list):
             raise MalformedError("a chunk without choices")
         self.anything = True
-        if (usage := getattr(chunk, "usage", None)) is not None:
-            self._usage = _tokens(usage)
+        if (usage := chunk.get("usage")) is not None:
+            self._usage = _tokens(_object(usage))
         # The piece that has the usage has no choice.
-        return self._take_choice(choices[0]) if choices else None
+        return self._take_choice(_object(choices[0])) if choices else None
 
-    def _take_choice(self, choice: Any) -> Delta | None:
-        delta = getattr(choice, "delta", None)
-        if (reason := getattr(choice, "finish_reason", None)) is not None:
+    def _take_choice(self, choice: dict[str, Any]) -> Delta | None:
+        reason = choice.get("finish_reason")
+        delta = choice.get("delta")
+        # Some leave the delta out of the last piece.
+        heard = None if delta is None and reason is not None else self._take_delta(_object(delta))
+        if reason is not None:
             self.finish = _finish(reason)
-        elif delta is None:
-            raise MalformedError("a choice without anything")
-        if delta is None:  # some leave it out of the last piece
-            return None
-        fragments = getattr(delta, "tool_calls", None) or []
-        if not (hasattr(delta, "content") and isinstance(fragments, list)):
-            raise MalformedError("a delta that is none")
-        for fragment in fragments:
-            self._join(fragment)
-        text = getattr(delta, "content", None) or getattr(delta, "refusal", None) or ""
-        if not isinstance(text, str):
-            raise MalformedError("text that is no text")
+        return heard
+
+    def _take_delta(self, delta: dict[str, Any]) -> Delta | None:
+        for fragment in _list(delta.get("tool_calls")):
+            self._join(_object(fragment))
+        text = _text(delta.get("content")) or _text(delta.get("refusal"))
         if not text:
             return None
-        text = _sound(text)
-        self._text.append(text)
+        self._said.append(text)
         return Delta(text)
 
     def completion(self) -> Completion:
@@ -81,40 +79,51 @@ class Hearing:
         if self.finish in ("stop", "tool_calls") and not self.broken:
             calls = tuple(self._call(index) for index in sorted(self._calls))
         return Completion(
-            text="".join(self._text),
+            text="".join(self._said),
             tool_calls=calls,
             finish=self.finish,
             usage=self._usage,
-            pieces=len(self._text),
+            pieces=len(self._said),
         )
 
     def _call(self, index: int) -> ToolCall:
         call = self._calls[index]
         return ToolCall(call.id or f"call_{index}", call.name, "".join(call.arguments))
 
-    def _join(self, fragment: Any) -> None:
-        index = getattr(fragment, "index", None)
-        if not isinstance(index, int):  # from those that send each call in one piece
+    def _join(self, fragment: dict[str, Any]) -> None:
+        index = fragment.get("index")
+        if type(index) is not int:  # from those that send each call in one piece
             index = len(self._calls)
         call = self._calls.setdefault(index, _Call())
-        function = getattr(fragment, "function", None)
-        name = getattr(function, "name", None) or ""
-        arguments = getattr(function, "arguments", None) or ""
-        call_id = getattr(fragment, "id", None) or ""
-        if not (isinstance(name, str) and isinstance(arguments, str) and isinstance(call_id, str)):
-            raise MalformedError("a tool call that is none")
-        call.id = call.id or call_id
-        call.name = call.name or name
+        function = _object(fragment.get("function"))
+        call.id = call.id or _text(fragment.get("id"))
+        call.name = call.name or _text(function.get("name"))
         if not call.name:
             raise MalformedError("a tool call without a name")
-        call.arguments.append(_sound(arguments))
+        call.arguments.append(_text(function.get("arguments")))
 
 
-def _sound(text: str) -> str:
-    """Return text that can be written: JSON can hold halves of characters."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedError("no object where one must be")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list | None):
+        raise MalformedError("no list where one must be")
+    return value or []
+
+
+def _text(value: Any) -> str:
+    """Return text that can be written: JSON can hold halves of characters. None is no text."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise MalformedError("no text where some must be")
+    if value.isascii():
+        return value
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _finish(reason: Any) -> Finish | None:
@@ -129,14 +138,18 @@ def _finish(reason: Any) -> Finish | None:
     return "stop"
 
 
-def _tokens(usage: Any) -> Tokens:
-    details = getattr(usage, "prompt_tokens_details", None)
-    counts = (
-        getattr(usage, "prompt_tokens", None),
-        getattr(usage, "completion_tokens", None),
-        getattr(details, "cached_tokens", None) or 0,
+def _tokens(usage: dict[str, Any]) -> Tokens:
+    details = usage.get("prompt_tokens_details")
+    cached = None if details is None else _object(details).get("cached_tokens")
+    told = _count(usage.get("prompt_tokens"))
+    return Tokens(
+        input=told,
+        output=_count(usage.get("completion_tokens")),
+        cached=min(_count(cached or 0), told),
     )
-    if not all(type(count) is int and count >= 0 for count in counts):
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _MAX_TOKENS:
         raise MalformedError("a usage that counts nothing")
-    told, said, cached = (int(count or 0) for count in counts)
-    return Tokens(input=told, output=said, cached=min(cached, told))
+    return value
