@@ -1,7 +1,7 @@
 """Budgets over a real store, by a clock of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,7 @@ from chatops.access.identity import Person
 from chatops.assistant.budgets import Budgets, Limits, Reservation
 from chatops.assistant.messages import Tokens
 from chatops.assistant.ports import UsageStore
-from chatops.assistant.usage import UsageRecord
+from chatops.assistant.usage import GroupBy, Spent, UsageFilter, UsageRecord, UsageTotal
 from chatops.errors import BudgetUsedError, StoreUnavailableError
 from chatops.protocol.base import new_id
 from chatops.stores.sqlite import SqliteStore
@@ -184,6 +184,59 @@ async def test_a_cost_counts_before_the_store_has_it(store: SqliteStore, clock: 
     with pytest.raises(BudgetUsedError, match=r"\$0\.90 are spent"):
         await budgets.reserve(ANN, "room", D("0.2"))
     await budgets.reserve(ANN, "room", D("0.1"))
+
+
+class SlowToTell:
+    """A store whose next answer to what was spent arrives late."""
+
+    def __init__(self, store: UsageStore) -> None:
+        self._store = store
+        self._late = False
+        self.read = asyncio.Event()
+        self.go = asyncio.Event()
+
+    def be_late(self) -> None:
+        self._late = True
+
+    async def append(self, record: UsageRecord) -> None:
+        await self._store.append(record)
+
+    async def totals(self, by: GroupBy, which: UsageFilter) -> Sequence[UsageTotal]:
+        return await self._store.totals(by, which)
+
+    async def spent(self, since: datetime, person_id: str, session_id: str) -> Spent:
+        late, self._late = self._late, False
+        spent = await self._store.spent(since, person_id, session_id)
+        if late:
+            self.read.set()
+            await self.go.wait()
+        return spent
+
+
+async def test_a_call_that_is_stored_while_the_store_answers_still_counts(
+    store: SqliteStore, clock: Clock
+) -> None:
+    slow = SlowToTell(store.usage)
+    budgets = Budgets(Limits(person_usd=D(1)), slow, now=clock)
+    first = await budgets.reserve(ANN, "room", D("0.9"))
+    slow.be_late()
+    async with asyncio.TaskGroup() as group:
+        before = group.create_task(refused(budgets.reserve(ANN, "room", D("0.2"))))
+        await slow.read.wait()
+        await end(budgets, store.usage, first, D("0.9"))
+        # One that asks later is answered sooner, where it may, and knows of the record.
+        after = group.create_task(refused(budgets.reserve(ANN, "room", D("0.2"))))
+        await asyncio.wait([after], timeout=0.2)
+        slow.go.set()
+    assert (before.result(), after.result()) == (True, True)
+
+
+async def refused(reserving: Awaitable[Reservation]) -> bool:
+    try:
+        await reserving
+    except BudgetUsedError:
+        return True
+    return False
 
 
 async def test_calls_at_once_never_overspend_together(store: SqliteStore, clock: Clock) -> None:
