@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-long lint types arch fmt schema bench check clean
+.PHONY: help install install-dev run cluster test test-long lint types arch fmt schema bench check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,8 +19,9 @@ install-dev: .venv/.installed-dev  ## make .venv with everything the tests need
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-.venv/.installed-dev: .venv/.installed
+.venv/.installed-dev: .venv/.installed tools/install_services.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@tools/install_services.sh
 	@touch $@
 
 client_examples/node/node_modules: client_examples/node/package-lock.json
@@ -35,6 +36,9 @@ NODE_MODULES := client_examples/node/node_modules tests/typescript/node_modules
 
 run: install  ## install, then serve on http://127.0.0.1:8500
 	$(BIN)/chatops serve
+
+cluster: install-dev  ## two nodes, a Celery worker, MongoDB and Redis, all on this machine
+	$(BIN)/python tools/cluster.py
 
 test: install-dev $(NODE_MODULES)  ## install, then run all tests
 	$(BIN)/pytest -m "not long" -n 2 --dist loadfile
@@ -60,8 +64,9 @@ schema: install  ## write the generated references again
 	$(BIN)/python tools/write_reference.py
 
 bench: install-dev  ## measure the server beside its peers, in one run
-	@$(BIN)/python -m benchmarks; first=$$?; \
-	$(BIN)/python -m benchmarks.realtime --with-chainlit && exit $$first
+	@$(BIN)/python -m benchmarks; one=$$?; \
+	$(BIN)/python -m benchmarks.realtime --with-chainlit; two=$$?; \
+	$(BIN)/python -m benchmarks.cluster && exit $$((one | two))
 
 check: lint types arch test  ## everything CI runs
 

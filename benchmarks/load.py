@@ -62,16 +62,16 @@ def acks(arguments: Sequence[str], folder: Path, sessions: int, seconds: float) 
         if keeps := "hello" not in arguments[-1]:
             program.wait_for_workers()  # what they load must not be in the figures
         load, acked = uvloop.run(_load(program, sessions, seconds))
-    if keeps and (kept := _messages(program.data_dir)) < acked:
+    if keeps and (kept := stored_in_sqlite(program.data_dir)) < acked:
         raise RuntimeError(f"{acked} messages were acked, {kept} are stored")
     return load
 
 
 async def _load(program: Program, sessions: int, seconds: float) -> tuple[Load, int]:
     async with connected(program.url, SENDERS, sessions) as clients:
-        await _for(clients, sessions, 0.3)
+        await send_for(clients, sessions, 0.3)
         cpu_s, own_s, began = program.cpu_s(), time.process_time(), time.perf_counter()
-        waits_ms = await _for(clients, sessions, seconds)
+        waits_ms = await send_for(clients, sessions, seconds)
         took_s = time.perf_counter() - began
         cpu_s, own_s = program.cpu_s() - cpu_s, time.process_time() - own_s
     count = len(waits_ms)
@@ -84,7 +84,8 @@ async def _load(program: Program, sessions: int, seconds: float) -> tuple[Load, 
     ), count
 
 
-async def _for(clients: Sequence[Client], sessions: int, seconds: float) -> list[float]:
+async def send_for(clients: Sequence[Client], sessions: int, seconds: float) -> list[float]:
+    """Let the clients send for so many seconds; return how long each ack took, in milliseconds."""
     until = time.perf_counter() + seconds
     waits_ms: list[float] = []
 
@@ -98,7 +99,8 @@ async def _for(clients: Sequence[Client], sessions: int, seconds: float) -> list
     return waits_ms
 
 
-def _messages(data_dir: Path) -> int:
+def stored_in_sqlite(data_dir: Path) -> int:
+    """Return how many entries the store in a folder has."""
     (path,) = data_dir.glob("*.sqlite3")
     with closing(sqlite3.connect(path)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM entries").fetchone()

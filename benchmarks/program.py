@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -63,16 +64,29 @@ class Program:
         Raises:
             TimeoutError: They have not, within a minute.
         """
+        self.wait_for_log('"worker_ready"', count)
+
+    def wait_for_log(self, text: str, count: int) -> None:
+        """Wait until its log has the text so many times.
+
+        Raises:
+            TimeoutError: It has not, within a minute.
+        """
         deadline = time.monotonic() + _WARM_WITHIN_S
-        while self.log_path.read_text().count('"worker_ready"') < count:
+        while self.log_path.read_text().count(text) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no {count} warm workers: {self.log_path.read_text()}")
+                raise TimeoutError(f"no {count} times {text}: {self.log_path.read_text()}")
             time.sleep(0.05)
 
 
 @contextmanager
-def running(arguments: Sequence[str], folder: Path) -> Iterator[Program]:
-    """Run a Python program that prints where it listens, with ``folder`` as its own."""
+def running(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Program]:
+    """Run a Python program that prints where it listens, with ``folder`` as its own.
+
+    ``environment`` is what its environment has besides ours.
+    """
     folder.mkdir(parents=True)
     log_path = folder / "log"
     with log_path.open("wb") as log:
@@ -89,6 +103,7 @@ def running(arguments: Sequence[str], folder: Path) -> Iterator[Program]:
                 "CHATOPS_DATA_DIR": str(folder / "data"),
                 "CHATOPS_LOG_FORMAT": "json",
                 "CHATOPS_RATE_LIMIT": "off",
+                **environment,
             },
         )
     try:

@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import json
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from benchmarks import report
 from benchmarks.realtime import summary
 from benchmarks.realtime.chainlit import chainlit_peer
 from benchmarks.realtime.measure import Outcome, measure, open_files
-from benchmarks.realtime.programs import NODE_PEER, ROOT, Peer, ProgramError
+from benchmarks.realtime.programs import NODE_PEER, ROOT, Peer, ProgramError, install_node
 from benchmarks.realtime.scenarios import all_scenarios
 
 _FILES_BESIDE = 500
@@ -29,7 +27,7 @@ def main() -> int:
     facts = report.machine()
     versions: dict[str, str] = {}
     try:
-        _install_node_peer()
+        install_node(NODE_PEER)
         chainlit = _chainlit(chosen.cache) if chosen.with_chainlit else None
         scenarios = [
             one
@@ -59,18 +57,6 @@ def _report(path: Path, outcomes: list[Outcome], facts: dict[str, str]) -> int:
     for row in missed:
         print(f"missed: {row.what} ({row.beside}): target {row.goal_text}", file=sys.stderr)
     return 1 if missed or any(one.failed for one in outcomes) else 0
-
-
-def _install_node_peer() -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise ProgramError(
-            "Node and npm are needed for one of the peers. Install Node 20 or newer."
-        )
-    if not (NODE_PEER / "node_modules").exists():
-        try:
-            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE_PEER, check=True)
-        except subprocess.CalledProcessError as error:
-            raise ProgramError(f"The Node peer could not be installed: {error}") from error
 
 
 def _chainlit(cache: Path) -> Peer | None:

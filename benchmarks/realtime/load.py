@@ -103,11 +103,18 @@ class Load:
         return await asyncio.gather(*(process.order(do, **how) for process in self._processes))
 
 
+def socket_url(server: Server) -> str:
+    """Return where clients connect."""
+    return server.url.replace("http", "ws", 1) + "/ws/chatops/?EIO=4&transport=websocket"
+
+
 @contextlib.asynccontextmanager
 async def loading(server: Server) -> AsyncIterator[Load]:
     """Run the load against the server, in two processes if the machine has cores to spare."""
     count = 2 if (os.cpu_count() or 1) >= 4 else 1
-    url = server.url.replace("http", "ws", 1) + "/ws/chatops/?EIO=4&transport=websocket"
+    url = socket_url(server)
     async with contextlib.AsyncExitStack() as stack:
-        programs = [await stack.enter_async_context(loader("members", url)) for _ in range(count)]
+        programs = [
+            await stack.enter_async_context(loader("realtime.members", url)) for _ in range(count)
+        ]
         yield Load(programs)

@@ -183,7 +183,7 @@ class Members:
 
         async def open_one(number: int) -> Member:
             async with gate:
-                member = Member(self._tally, f"room-{number % rooms:03d}" if rooms else None)
+                member = self._member(f"room-{number % rooms:03d}" if rooms else None)
                 await picows.ws_connect(
                     lambda: member,
                     self._url,
@@ -202,6 +202,10 @@ class Members:
             raise TimeoutError(f"{let_in} within {within_s:.0f} s") from None
         await self._tally.until("ready", enough, within_s)
         return {"wall_s": time.monotonic() - began}
+
+    def _member(self, room: str | None, /) -> Member:
+        """Return a client that is not connected yet."""
+        return Member(self._tally, room)
 
     async def quiet(self, for_s: float) -> dict[str, Any]:
         """Return when no frame has come for ``for_s`` seconds."""

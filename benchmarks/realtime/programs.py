@@ -5,15 +5,18 @@ import contextlib
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from benchmarks.cpu import cpu_s
 
 ROOT = Path(__file__).parents[2]
 NODE_PEER = ROOT / "benchmarks" / "peers" / "node"
@@ -35,14 +38,14 @@ class Peer:
         name: As in the table.
         command: What starts it.
         environment: What its environment has besides ours; ``{folder}`` is a fresh folder.
-        warm: What its log says when it has loaded what it needs, if it goes on loading after
-            its port is open: that must not be in the figures.
+        warm: What its log says when it is ready, if it goes on loading after its port is
+            open: that must not be in the figures.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    warm: str = ""
+    warm: Sequence[str] = ()
 
 
 def _python(module: str) -> list[str]:
@@ -58,12 +61,29 @@ CHATOPS = Peer(
         "CHATOPS_LOG_FORMAT": "json",
         "CHATOPS_BACKTEST_WORKERS": "1",
     },
-    warm='"worker_ready"',
+    warm=('"worker_ready"',),
 )
 PLAIN = Peer("python-socketio", _python("benchmarks.peers.plain_socketio"))
 NODE = Peer("node", ["node", str(NODE_PEER / "server.mjs")])
 NODE_DEFLATE = Peer("node+deflate", [*NODE.command, "--deflate"])
 FLOOR = Peer("floor", _python("benchmarks.peers.floor"))
+
+
+def install_node(folder: Path) -> None:
+    """Install what a peer on Node needs, unless it is there.
+
+    Raises:
+        ProgramError: It cannot be installed here.
+    """
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise ProgramError(
+            "Node and npm are needed for one of the peers. Install Node 20 or newer."
+        )
+    if not (folder / "node_modules").exists():
+        try:
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        except subprocess.CalledProcessError as error:
+            raise ProgramError(f"The Node peer could not be installed: {error}") from error
 
 
 class Program:
@@ -72,6 +92,10 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
         self._log = log
+
+    def cpu_s(self) -> float:
+        """Return the processor time, user and system, that the process has used so far."""
+        return cpu_s(self._process.pid)
 
     async def line(self, within_s: float) -> str:
         """Return its next line.
@@ -101,6 +125,20 @@ class Program:
             raise ProgramError(f"{do}: {answer['failed']}")
         return answer
 
+    async def until_said(self, text: str, within_s: float = 60.0) -> None:
+        """Return when its log has the text.
+
+        Raises:
+            ProgramError: It has not, in time.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                # A file tells nobody that it has grown.
+                while text not in self._log.read_text(errors="replace"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise ProgramError(f"it did not say {text}: {self._said()}") from None
+
     def _said(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
@@ -120,15 +158,6 @@ class Server(Program):
         self.peer = peer
         self.url = url
         self._seen = psutil.Process(process.pid)
-
-    def cpu_s(self) -> float:
-        """Return the processor time, user and system, that the process has used so far."""
-        if sys.platform == "linux":
-            # The process's own clock counts nanoseconds, /proc/<pid>/stat only hundredths of a
-            # second. Its id is made as clock_getcpuclockid(3) makes it.
-            return time.clock_gettime((~self._seen.pid << 3) | 2)
-        used = self._seen.cpu_times()
-        return float(used.user + used.system)
 
     def rss_bytes(self) -> int:
         """Return its resident memory."""
@@ -161,13 +190,6 @@ async def _child(
             await process.wait()
 
 
-async def _until_said(log: Path, text: str) -> None:
-    async with asyncio.timeout(_START_WITHIN_S):
-        # A file tells nobody that it has grown.
-        while text not in log.read_text(errors="replace"):  # noqa: ASYNC110, ASYNC240
-            await asyncio.sleep(0.05)
-
-
 @contextlib.asynccontextmanager
 async def running(peer: Peer) -> AsyncIterator[Server]:
     """Run the server with a fresh folder.
@@ -183,15 +205,17 @@ async def running(peer: Peer) -> AsyncIterator[Server]:
             found = _LISTENS.search(line)
             if found is None:
                 raise ProgramError(f"{peer.name} did not start: {line}")
-            await _until_said(log, peer.warm)
-            yield Server(peer, found[1], process, log)
+            server = Server(peer, found[1], process, log)
+            for text in peer.warm:
+                await server.until_said(text, _START_WITHIN_S)
+            yield server
 
 
 @contextlib.asynccontextmanager
 async def loader(module: str, *arguments: str) -> AsyncIterator[Program]:
-    """Run a program of the load, which is a module of this package."""
+    """Run a program of the load, which is a module of the benchmarks."""
     with tempfile.TemporaryDirectory(prefix="chatops-bench-") as folder:
         log = Path(folder) / "load.log"
-        command = [*_python(f"benchmarks.realtime.{module}"), *arguments]
+        command = [*_python(f"benchmarks.{module}"), *arguments]
         async with _child(command, {}, log) as process:
             yield Program(process, log)

@@ -189,7 +189,7 @@ async def converse(server: Server, *, echo: bool, people: int, times: int) -> Fi
         ProgramError: A message was not stored by a server that stores.
     """
     dialect = "say" if echo and server.peer is CHATOPS else server.peer.name
-    async with loader("talkers", dialect, server.url) as talkers:
+    async with loader("realtime.talkers", dialect, server.url) as talkers:
         await talkers.order("connect", people=people)
         await asyncio.sleep(_SETTLE_S)
         warm = max(1, times // 5)

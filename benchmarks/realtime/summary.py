@@ -1,6 +1,6 @@
 """What the rounds come to: the targets, every figure beside the peers, and the chart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from benchmarks.report import Goal, Row
 
 OURS = "chatops"
 
-UNITS = {
+Units = Mapping[str, tuple[str, str]]
+
+UNITS: Units = {
     "cpu_us": ("server CPU each", "µs"),
     "flood_cpu_us": ("server CPU each, as fast as it goes", "µs"),
     "wall_us": ("wall each, as fast as it goes", "µs"),
@@ -37,12 +39,12 @@ _COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure of ours in multiples of a peer's in the same scenario."""
+    """A figure of ours in multiples of a peer's in the same scenario; None: only to be shown."""
 
     scenario: str
     figure: str
     peer: str
-    limit: float
+    limit: float | None
 
 
 TARGETS = (
@@ -64,10 +66,12 @@ TARGETS = (
 )
 
 
-def rows(outcomes: Sequence[Outcome]) -> list[Row]:
+def rows(
+    outcomes: Sequence[Outcome], targets: Sequence[Target] = TARGETS, units: Units = UNITS
+) -> list[Row]:
     """Return our figures beside the targets, as far as they were measured."""
     found = []
-    for target in TARGETS:
+    for target in targets:
         for outcome in outcomes:
             if outcome.scenario == target.scenario or (
                 target.scenario == "idle" and outcome.scenario.startswith("idle ")
@@ -75,8 +79,8 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
                 ours = outcome.median(OURS, target.figure)
                 peer = outcome.median(target.peer, target.figure)
                 if ours is not None and peer is not None:
-                    what, unit = UNITS[target.figure]
-                    goal = Goal("below", target.limit, "ratio")
+                    what, unit = units[target.figure]
+                    goal = Goal("below", target.limit, "ratio") if target.limit else None
                     text = f"{outcome.scenario}: {what}"
                     found.append(Row(text, ours, unit, target.peer, peer, goal))
     return found + _growth(outcomes)
@@ -94,7 +98,7 @@ def _growth(outcomes: Sequence[Outcome]) -> list[Row]:
     return [Row("connect 5000: server CPU each", at_many, "µs", "connect 500", at_few, goal)]
 
 
-def figures(outcomes: Sequence[Outcome]) -> str:
+def figures(outcomes: Sequence[Outcome], units: Units = UNITS) -> str:
     """Return every figure of every peer as a Markdown table."""
     peers = list(dict.fromkeys(peer for one in outcomes for peer in (*one.rounds, *one.failed)))
     lines = [
@@ -102,7 +106,7 @@ def figures(outcomes: Sequence[Outcome]) -> str:
         "|---|---|---|" + "--:|" * len(peers),
     ]
     for outcome in outcomes:
-        for figure, (what, unit) in UNITS.items():
+        for figure, (what, unit) in units.items():
             medians = [outcome.median(peer, figure) for peer in peers]
             if any(one is not None for one in medians):
                 cells = " | ".join("" if one is None else _shown(one) for one in medians)

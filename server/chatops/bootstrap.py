@@ -217,7 +217,7 @@ class Node:
                 self.tickets.open()
             self.sessions.open()
             await self.jobs.open()
-            await self.chat.close_open_commands(self.jobs.owed)
+            await self.chat.close_open_commands(self.jobs.owed, at_once=self.cluster.alone)
             if not self.cluster.alone:
                 self.supervisor.start(self._close_open_commands(), "close open commands")
             self.supervisor.start(self._expire(), "expire sessions")
@@ -261,7 +261,7 @@ class Node:
         while True:
             await asyncio.sleep(_CLOSE_COMMANDS_EVERY_S)
             try:
-                await self.chat.close_open_commands(self.jobs.owed)
+                await self.chat.close_open_commands(self.jobs.owed, at_once=False)
             except StoreUnavailableError:
                 log.warning("close_open_commands_failed")
 

@@ -1,4 +1,4 @@
-"""The console script: serve, worker, run, import, download, schema."""
+"""The console script: serve, worker, run, import, download, doctor, schema."""
 
 import argparse
 import asyncio
@@ -24,9 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         settings = Settings(**chosen)
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            name = "_".join(str(part) for part in fault["loc"]).upper()
-            print(f"CHATOPS_{name.removeprefix('CHATOPS_')}: {fault['msg']}", file=sys.stderr)
+        faults = [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
+        if given.command is _doctor:
+            return _doctor_of_bad_settings(given, faults)
+        print(*faults, sep="\n", file=sys.stderr)
         print("docs/configuration.md lists every setting.", file=sys.stderr)
         return 1
     logs.configure(settings.log_format, settings.log_level)
@@ -35,6 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AppError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _fault(where: tuple[int | str, ...], words: str) -> str:
+    # Some settings have a second name, and are reported under it.
+    name = "_".join(str(part) for part in where).upper().removeprefix("CHATOPS_")
+    return f"CHATOPS_{name}: {words}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     downloads.add_argument("--end", type=date.fromisoformat, default=utc_now().date())
     downloads.add_argument("--timeframe", default="1d", help="bar length; default 1d")
     downloads.set_defaults(command=_download)
+
+    doctor = verbs.add_parser("doctor", help="check settings and connections, say what to do")
+    doctor.add_argument("--json", action="store_true", help="print one JSON document")
+    doctor.add_argument(
+        "--connections", type=int, default=1_000, help="connections to have room for; default 1000"
+    )
+    doctor.set_defaults(command=_doctor)
 
     schema = verbs.add_parser("schema", help="print the contract with clients")
     schema.add_argument(
@@ -130,6 +144,32 @@ def _download(given: argparse.Namespace, settings: Settings) -> int:
         bars = download(symbol.upper(), given.start, given.end, given.timeframe)
         print(write_bars(bars, settings.market_folder, yahoo_origin()))
     return 0
+
+
+def _doctor(given: argparse.Namespace, settings: Settings) -> int:
+    logs.configure(settings.log_format, "warning")
+    return asyncio.run(_examining(given, settings))
+
+
+async def _examining(given: argparse.Namespace, settings: Settings) -> int:
+    """Check everything, print it as it comes; 1 when something failed."""
+    from chatops.doctor.examine import as_json, as_line, examine, summary
+
+    findings = []
+    async for finding in examine(settings, given.connections):
+        findings.append(finding)
+        if not given.json:
+            print(as_line(finding), flush=True)
+    print(as_json(findings) if given.json else summary(findings))
+    return int(any(one.state == "failed" for one in findings))
+
+
+def _doctor_of_bad_settings(given: argparse.Namespace, faults: Sequence[str]) -> int:
+    from chatops.doctor.examine import as_json, as_line, bad_settings
+
+    findings = bad_settings(faults)
+    print(as_json(findings) if given.json else "\n".join(map(as_line, findings)))
+    return 1
 
 
 def _schema(given: argparse.Namespace, _settings: Settings) -> int:

@@ -1,6 +1,5 @@
 """The adapters that must hold the contracts. Another store is one more row of ``ADAPTERS``."""
 
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -12,10 +11,9 @@ import pytest
 from chatops.assistant.ports import UsageStore
 from chatops.backtests.ports import JobStore, StrategyStore
 from chatops.sessions.ports import SessionStore
-from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from chatops.stores.sqlite import SqliteStore
-from chatops.tasks import Supervisor
+from tests.support.mongo import mongo_nodes
 from tests.support.services import Mongod
 
 
@@ -62,23 +60,8 @@ async def _sqlite(request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
 @asynccontextmanager
 async def _mongo(driver: Driver, request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
     server: Mongod = request.getfixturevalue("mongo_server")
-    name = f"t{uuid.uuid4().hex}"
-    supervisor = Supervisor()
-    opened: list[MongoStore] = []
-
-    async def open_store() -> Store:
-        store = MongoStore(server.uri(name), supervisor, driver=driver, lease_s=LEASE_S)
-        await store.open()
-        opened.append(store)
-        return store
-
-    try:
-        yield open_store
-    finally:
-        for store in opened:
-            await store.close()
-        await supervisor.close(5)
-        server.drop(name)
+    async with mongo_nodes(server, driver, LEASE_S) as nodes:
+        yield nodes.open
 
 
 Adapter = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[OpenStore]]

@@ -1,11 +1,14 @@
 """A client run as a person runs it: a process with a keyboard and two streams to read."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 from tests.support.waiting import until
 
@@ -65,6 +68,12 @@ class Program:
         await self._process.wait()
         await asyncio.gather(*self._reading)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def type(self, line: str) -> None:
         """Type a line."""
         assert self._process is not None
@@ -97,3 +106,13 @@ class Program:
 async def _read(stream: asyncio.StreamReader, lines: list[str]) -> None:
     while line := await stream.readline():
         lines.append(line.decode().rstrip("\n"))
+
+
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that still run; the dead that nobody has buried do not."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

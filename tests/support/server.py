@@ -1,6 +1,7 @@
 """A real server in a process of its own, for tests that connect, kill and restart it."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -8,9 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-_LISTENS = re.compile(r"listens on (http://\S+)")
+from typing import Any, Self
 
 
 class ServerProcess:
@@ -20,7 +19,15 @@ class ServerProcess:
     server back on the same port and folder.
     """
 
-    def __init__(self, data_dir: Path, *, prefix: Sequence[str] = (), **environment: str) -> None:
+    _says = re.compile(r"listens on (http://\S+)")
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        prefix: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
         """Make it; ``prefix`` is a command that ends by executing its arguments."""
         self.data_dir = data_dir
         self._prefix = prefix
@@ -38,9 +45,7 @@ class ServerProcess:
                 sys.executable,
                 "-m",
                 "chatops",
-                "serve",
-                "--port",
-                port,
+                *self._command(port),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env={
@@ -52,15 +57,31 @@ class ServerProcess:
             )
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), within_s)
-        found = _LISTENS.search(line.decode())
-        assert found, f"the server did not start: {self.log()}"
+        found = self._says.search(line.decode())
+        assert found, f"it did not start: {self.log()}"
         self.url = found[1]
+
+    def _command(self, port: str) -> list[str]:
+        return ["serve", "--port", port]
 
     @property
     def pid(self) -> int:
         """Its process id."""
         assert self._process is not None
         return self._process.pid
+
+    def pause(self) -> None:
+        """Stop it in mid-air; its connections stay."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of its log about an event."""
+        lines = [line for line in self.log().splitlines() if line.startswith("{")]
+        return [said for line in lines if (said := json.loads(line))["event"] == event]
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -94,3 +115,12 @@ class ServerProcess:
             await self.stop()
         finally:
             await self.kill()
+
+
+class WorkerProcess(ServerProcess):
+    """``chatops worker``; it has no port."""
+
+    _says = re.compile(r"runs backtests()")
+
+    def _command(self, _port: str) -> list[str]:
+        return ["worker"]

@@ -124,6 +124,7 @@ class Mongod(Service):
             "--port": port,
             "--bind_ip": "127.0.0.1",
             "--wiredTigerCacheSizeGB": "0.25",
+            "--journalCommitInterval": 10,
             "--setParameter": "diagnosticDataCollectionEnabled=false",
         }
         if self._replica_set:

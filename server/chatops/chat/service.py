@@ -58,6 +58,7 @@ class Chat:
         self._dispatcher = dispatcher
         self._supervisor = supervisor
         self._doubts = Doubts(sessions, supervisor)
+        self._seen_open: set[str | None] = set()
 
     async def post(
         self,
@@ -109,17 +110,26 @@ class Chat:
         ctx = CommandContext(person, session_id, "", text, utc_now())
         return await self._dispatcher.complete(ctx, text)
 
-    async def close_open_commands(self, owed: Callable[[], Awaitable[Collection[str]]]) -> None:
+    async def close_open_commands(
+        self, owed: Callable[[], Awaitable[Collection[str]]], *, at_once: bool
+    ) -> None:
         """Give commands that a dead node left without a result their end.
 
-        Safe to repeat, and on many nodes at once. ``owed`` returns the ids of the commands that a
-        job will answer; it is asked after the commands were read, so that none of those that
-        became a job meanwhile is ended here.
+        Safe to repeat, and on many nodes at once.
+
+        Args:
+            owed: Returns the ids of the commands that a job will answer. It is asked after the
+                commands were read, so none that became a job meanwhile is ended here.
+            at_once: Do not wait for the next call to see whether the node lives after all: one
+                that the store could not hear for long seems dead, until the store is back.
 
         Raises:
             StoreUnavailableError: Some may be open still.
         """
         found = await self._sessions.open_commands()
+        before, self._seen_open = self._seen_open, {asked.command_id for asked in found}
+        if not at_once:
+            found = [asked for asked in found if asked.command_id in before]
         if not found:
             return
         answered_by_jobs = await owed()

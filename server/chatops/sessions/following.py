@@ -92,6 +92,8 @@ class Following:
 
     def hear(self, hint: Hint) -> None:
         """Take a hint of another node."""
+        if hint.seq and hint.epoch:
+            self._store.heard(hint.session_id, hint.epoch, hint.seq)
         room = self._rooms.get(hint.session_id)
         if room is None or not _live(room):
             return

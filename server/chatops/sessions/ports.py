@@ -37,6 +37,13 @@ class SessionStore(Protocol):
         """
         ...
 
+    def heard(self, session_id: str, epoch: str, seq: int) -> None:
+        """Take note that another node has stored entries up to ``seq``. Nobody waits.
+
+        Only what is truly stored may be told. It saves a store that is shared a try or a read.
+        """
+        ...
+
     async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         """Return at most ``limit`` entries after ``after_seq``, oldest first."""
         ...

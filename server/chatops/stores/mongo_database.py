@@ -32,7 +32,10 @@ _MARGIN_S = 0.5
 """Longer than the driver's own limit, for what waits before the driver counts."""
 
 _CONFLICT_WAIT_S = 0.02
+_ABORT_S = 0.25
+_CLOSE_S = 1.0
 _KILL_EVERY_S = 1.0
+_KILL_TIMES = 3
 _KILL_TRIES = 60
 """The server itself ends a transaction that was left after that many seconds."""
 
@@ -123,9 +126,9 @@ class MongoDatabase:
             "retryReads": True,
         }
         try:
+            self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
             self._client = make(self._uri, **bounds, **promises)
             self._database = self._client.get_default_database("chatops")
-            self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
         except (PyMongoError, ValueError, TypeError):
             # The driver's words may quote a part of the address, and so of the password.
             raise mongo_errors.bad_address() from None
@@ -133,9 +136,13 @@ class MongoDatabase:
 
     async def close(self) -> None:
         """Disconnect. A repeat does nothing."""
+        import pymongo
+
         client, self._client, self._database = self._client, None, None
         if client is not None:
-            await _settled(client.close())
+            # It says goodbye to the server first, and one of the drivers does so without a pause.
+            with pymongo.timeout(_CLOSE_S):
+                await _settled(await asyncio.to_thread(client.close))
 
     async def call(
         self, work: Callable[[], Awaitable[T]], doing: Doing, *, within_s: float | None = None
@@ -253,39 +260,44 @@ class MongoDatabase:
 
     async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
         import pymongo
-        from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+        from pymongo.errors import ConnectionFailure, PyMongoError
         from pymongo.read_concern import ReadConcern
 
         session = await _settled(self._client.start_session())
-        with pymongo.timeout(self._timeout_s):
-            try:
+        session_id = session.session_id
+        try:
+            with pymongo.timeout(self._timeout_s):
                 await _settled(session.start_transaction(read_concern=ReadConcern("snapshot")))
                 try:
                     result = await work(session)
                 except ConnectionFailure as error:
                     raise mongo_errors.not_saved() from error
                 await session.commit_transaction()
-            except BaseException as error:
-                if session.in_transaction:
-                    with contextlib.suppress(PyMongoError):
-                        await session.abort_transaction()
-                if not isinstance(error, AppError | OperationFailure):
-                    self.supervisor.start(self._kill(session.session_id), "end a transaction")
-                raise
-            finally:
-                await session.end_session()
+        except BaseException as error:
+            if mongo_errors.may_go_on(error):
+                self.supervisor.start(self._kill(session_id), "end a transaction")
+            if session.in_transaction:
+                with contextlib.suppress(PyMongoError), pymongo.timeout(_ABORT_S):
+                    await session.abort_transaction()
+            raise
+        finally:
+            await session.end_session()
         return result
 
     async def _kill(self, session_id: Any) -> None:
-        """End a transaction whose end may not have reached the server, for it keeps others out."""
+        """End a transaction that the server may not have heard the end of: it keeps others out.
+
+        More than once, for what was on the way to the server may begin the transaction after all.
+        """
         from pymongo.errors import PyMongoError
 
+        times = 0
         for _ in range(_KILL_TRIES):
-            if self._client is None:
+            if self._client is None or times == _KILL_TIMES:
                 return
             with contextlib.suppress(PyMongoError):
                 await self._client.admin.command("killSessions", [session_id])
-                return
+                times += 1
             await asyncio.sleep(_KILL_EVERY_S)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from chatops.errors import LimitExceededError, NotFoundError, StoreUnavailableError
+from chatops.errors import AppError, LimitExceededError, NotFoundError, StoreUnavailableError
 
 RETRY_AFTER_S = 1.0
 
@@ -65,6 +65,13 @@ def is_answer(error: BaseException) -> bool:
 
     return isinstance(error, OperationFailure) and not isinstance(
         error, ExecutionTimeout | WTimeoutError
+    )
+
+
+def may_go_on(error: BaseException) -> bool:
+    """Whether a transaction that failed with ``error`` may still be under way on the server."""
+    return not is_answer(error) and (
+        isinstance(error, StoreUnavailableError) or not isinstance(error, AppError)
     )
 
 

@@ -168,9 +168,8 @@ class MongoJobStore:
             end |= {"fingerprint": proof.fingerprint, "provenance": to_json(proof.provenance)}
         unsure = self._unsure.pop((job_id, attempt), set())
         try:
-            if (ended := await self._ended_before(job_id, unsure)) is not None:
-                return ended
-            return await self._end(which, end, summary, files)
+            done = await self._end(which, end, summary, files)
+            return await self._ended_before(job_id, unsure) if done is None else done
         except (StoreUnavailableError, asyncio.CancelledError):
             again = self._unsure.setdefault((job_id, attempt), set())
             again |= unsure | {end["result"]}

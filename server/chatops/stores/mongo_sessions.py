@@ -103,6 +103,11 @@ class MongoSessionStore:
         self._writer(session_id).add(Waiting(entry, document, size, title, stored))
         return await stored
 
+    def heard(self, session_id: str, epoch: str, seq: int) -> None:
+        """Take note of what another node stored."""
+        if writer := self._writers.get(session_id):
+            writer.heard(epoch, seq)
+
     def _writer(self, session_id: str) -> SessionWriter:
         writer = self._writers.get(session_id)
         if writer is None:

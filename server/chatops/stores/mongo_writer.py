@@ -23,7 +23,9 @@ BATCH_BYTES = 8_000_000
 FRESH_S = 5.0
 """How long what is known of a log is believed without being read again."""
 
-_TRIES = 20
+_PATIENCE_S = 10.0
+"""How long numbers may be lost to other nodes, one after the other, before a sender is told."""
+
 _FIRST_WAIT_S = 0.002
 _LONGEST_WAIT_S = 0.05
 
@@ -99,6 +101,11 @@ class SessionWriter:
             self.task = self._database.supervisor.start(run, name)
             self.task.add_done_callback(self._ended)
 
+    def heard(self, epoch: str, seq: int) -> None:
+        """Take note that another node has stored entries up to ``seq``; it spares a try."""
+        if self._log is not None and self._log.epoch == epoch:
+            self._log.last_seq = max(self._log.last_seq, seq)
+
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task is self.task and self.busy:  # cancelled before it had begun
             self.busy = False
@@ -167,26 +174,35 @@ class SessionWriter:
         """
         left = list(batch)
         lost = 0
+        tried = False
+        now_s = asyncio.get_running_loop().time
+        began_s = now_s()
         while left:
-            known = await self._known()
-            done, problem = await self._insert(known, left)
+            try:
+                known = await self._known()
+            except StoreUnavailableError as error:
+                raise (mongo_errors.unknown() if tried else mongo_errors.not_saved()) from error
+            tried = True
+            after = known.last_seq
+            done, problem = await self._insert(known, after, left)
             for offset, one in enumerate(left[:done], start=1):
-                one.settle(_entry(one, known.last_seq + offset), known.epoch, duplicate=False)
-            known.last_seq += done
+                one.settle(_entry(one, after + offset), known.epoch, duplicate=False)
+            known.last_seq = max(known.last_seq, after + done)
             left = left[done:]
             if problem is None:
                 continue
             before = len(left)
-            self._log = None
+            if problem != "number" or known.last_seq == after + done:  # else it was heard of
+                self._log = None
             if problem == "repeat":
                 left = await self._without_repeats(await self._known(), left)
             elif problem == "refused":
                 left.pop(0).fail(InternalError("The entry could not be stored."))
             lost = 0 if done or len(left) < before else lost + 1
-            if lost == _TRIES:
+            if lost and now_s() - began_s > _PATIENCE_S:
                 raise mongo_errors.crowded()
             if lost:
-                longest_s = min(_FIRST_WAIT_S * 2**lost, _LONGEST_WAIT_S)
+                longest_s = min(_FIRST_WAIT_S * 2 ** min(lost, 8), _LONGEST_WAIT_S)
                 await asyncio.sleep(random.uniform(0.0, longest_s))  # noqa: S311
 
     async def _known(self) -> Log:
@@ -199,13 +215,15 @@ class SessionWriter:
                 raise mongo_errors.no_session()
         return self._log
 
-    async def _insert(self, known: Log, batch: Sequence[Waiting]) -> tuple[int, str | None]:
+    async def _insert(
+        self, known: Log, after: int, batch: Sequence[Waiting]
+    ) -> tuple[int, str | None]:
         """Insert the entries in order; return how many are stored, and what stopped the next."""
         from pymongo.errors import BulkWriteError, DuplicateKeyError
 
         at_us = time.time_ns() // 1000
         documents = [
-            {"log": known.id, "seq": known.last_seq + offset, "atUs": at_us, **one.document}
+            {"log": known.id, "seq": after + offset, "atUs": at_us, **one.document}
             for offset, one in enumerate(batch, start=1)
         ]
         entries = self._database["entries"]

@@ -81,6 +81,9 @@ class SqliteSessionStore:
             lambda connection: _append(connection, session_id, entry, title)
         )
 
+    def heard(self, session_id: str, epoch: str, seq: int) -> None:
+        """Do nothing: no other node can share this store."""
+
     async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         """Return at most ``limit`` entries after ``after_seq``, oldest first."""
         return await self._database.read(

@@ -5,7 +5,10 @@ A ticket that is lost, doubled or late does no harm, so Redis is trusted with no
 
 import asyncio
 import logging
+import os
+import socket
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -13,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController
 from celery.worker import state as worker_state
+from celery.worker.control import Panel
 
 from chatops.backtests.ports import Tickets
 from chatops.tasks import Supervisor
@@ -126,7 +131,7 @@ class CeleryTaker:
     ) -> None:
         """Make it; ``take`` is what a ticket is for, and is not cancelled by :meth:`close`."""
         self._app = _app(url, prefix)
-        self._app.task(self._take_in_thread, name=TICKET)
+        self._app.task(self._take_in_thread, name=TICKET, shared=False)
         self._supervisor = supervisor
         self._slots = slots
         self._take = take
@@ -161,10 +166,16 @@ class CeleryTaker:
     def _run(self) -> None:
         worker_state.should_stop = None
         logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines for each ticket
+        # At each loss of Redis it would tell of a setting that we have chosen.
+        warnings.simplefilter("ignore", CPendingDeprecationWarning)
+        # Whoever reaches Redis may ask who is there, and must not command anything.
+        for command in Panel.data.keys() - {"ping"}:
+            del Panel.data[command]
         # The threads of its pool look for the app in this place.
         self._app.set_default()
         self._controller = WorkController(
             app=self._app,
+            hostname=f"chatops-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             concurrency=self._slots,
             loglevel="WARNING",
@@ -206,7 +217,7 @@ def _app(url: str, prefix: str) -> Any:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_enable_remote_control=False,
+        worker_enable_remote_control=True,
         worker_send_task_events=False,
     )
     return app
