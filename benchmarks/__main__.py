@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [--only store,server] [--json FILE]``."""
+"""Run the benchmarks: ``python -m benchmarks [--only store,server,assistant] [--json FILE]``."""
 
 import argparse
 import signal
@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import report, server, store
+from benchmarks import assistant, report, server, store
 
-ALL = ("store", "server")
+ALL = ("store", "server", "assistant")
 ROOT = Path(__file__).parents[1]
 
 
@@ -25,6 +25,8 @@ def main() -> int:
                 rows += store.measure(Path(scratch), chosen.rounds)
             if "server" in chosen.only:
                 rows += server.measure(Path(scratch), chosen.rounds, chosen.seconds)
+            if "assistant" in chosen.only:
+                rows += assistant.measure(Path(scratch), chosen.rounds)
     except KeyboardInterrupt:
         print("Stopped; nothing is left behind.", file=sys.stderr)
         return 130

@@ -16,6 +16,7 @@ import psutil
 
 SERVER = ("-m", "chatops", "serve", "--port", "0")
 HELLO = ("-m", "benchmarks.peers.hello")
+PROVIDER = ("-m", "benchmarks.peers.provider")
 ONE_SYNC = ("-m", "benchmarks.peers.one_sync")
 
 _LISTENS = re.compile(r"listens on (http://\S+)")

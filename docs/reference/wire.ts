@@ -195,6 +195,9 @@ export type ErrorCode =
   | "limit_exceeded"
   | "queue_full"
   | "upstream_failed"
+  | "assistant_off"
+  | "model_not_allowed"
+  | "budget_used"
   | "store_unavailable"
   | "shutting_down"
   | "internal";

@@ -14,6 +14,9 @@
     ├── LimitExceededError      limit_exceeded      a job took more time or memory than it may
     ├── QueueFullError          queue_full          too many jobs wait
     ├── UpstreamFailedError     upstream_failed     a worker or another server did not do its part
+    ├── AssistantOffError       assistant_off       no language model, or it is switched off
+    ├── ModelNotAllowedError    model_not_allowed   the policy of a service excludes the model
+    ├── BudgetUsedError         budget_used         the money for the language model is used up
     ├── StoreUnavailableError   store_unavailable   the store did not take it, or could not be read
     ├── ShuttingDownError       shutting_down       the server is going away
     └── InternalError           internal            our fault; the log knows the cause
@@ -131,6 +134,28 @@ class UpstreamFailedError(AppError):
 
     code = "upstream_failed"
     http_status = 502
+
+
+class AssistantOffError(AppError):
+    """No language model is set up, or it is switched off here."""
+
+    code = "assistant_off"
+    http_status = 503
+
+
+class ModelNotAllowedError(AppError):
+    """The policy of the service excludes the model."""
+
+    code = "model_not_allowed"
+    http_status = 400
+
+
+class BudgetUsedError(AppError):
+    """The money that a person, a session or everybody may spend on the language model is used."""
+
+    code = "budget_used"
+    http_status = 429
+    retryable = True
 
 
 class StoreUnavailableError(AppError):

@@ -3,6 +3,7 @@
 ``docs/configuration.md`` is generated from this module.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,6 +110,43 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("CHATOPS_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
         description="Address of an OpenAI-compatible provider. Not used yet: no assistant.",
+    )
+
+    assistant_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds a language model may take to begin its answer, retries included, and "
+        "may be silent within one. Not used yet: no assistant.",
+    )
+    assistant_retries: int = Field(
+        2,
+        ge=0,
+        le=5,
+        description="How often a call of a language model that failed before its answer began is "
+        "tried again. Not used yet: no assistant.",
+    )
+    models_file: Path | None = Field(
+        None,
+        description="File (TOML) of more models and policies, or of others in the place of those "
+        "that are built in. Not used yet: no assistant.",
+    )
+    budget_person_usd: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="US dollars that one person's calls of language models may cost in a day "
+        "(UTC); 0 = any. Not used yet: no assistant.",
+    )
+    budget_session_usd: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="US dollars that the calls of one session may cost in a day (UTC); 0 = any. "
+        "Not used yet: no assistant.",
+    )
+    budget_day_usd: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="US dollars that the calls of all people may cost in a day (UTC); 0 = any. "
+        "Not used yet: no assistant.",
     )
 
     @field_validator("cors_origins", "default_symbols", mode="before")

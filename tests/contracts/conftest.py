@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from chatops.assistant.ports import UsageStore
 from chatops.backtests.ports import JobStore, StrategyStore
 from chatops.sessions.ports import SessionStore
 from chatops.stores.mongo_database import Driver
@@ -25,6 +26,9 @@ class Store(Protocol):
 
     @property
     def strategies(self) -> StrategyStore: ...
+
+    @property
+    def usage(self) -> UsageStore: ...
 
     async def close(self) -> None: ...
 
@@ -104,3 +108,8 @@ def jobs(store: Store) -> JobStore:
 @pytest.fixture
 def strategies(store: Store) -> StrategyStore:
     return store.strategies
+
+
+@pytest.fixture
+def usage(store: Store) -> UsageStore:
+    return store.usage

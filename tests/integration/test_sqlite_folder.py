@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from chatops.assistant.usage import UsageFilter
 from chatops.errors import StoreUnavailableError
 from chatops.stores.sqlite import SqliteStore
 from chatops.stores.sqlite_schema import FILE_NAME, MIGRATIONS, migrate
@@ -122,6 +123,21 @@ async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert refused.value.hint is not None
     with closing(sqlite3.connect(store.database.path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 99
+
+
+async def test_a_folder_of_before_the_language_models_is_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, path, MIGRATIONS[:2])
+        connection.execute("INSERT INTO strategies (id, version, record) VALUES ('old', 1, '{}')")
+    store = SqliteStore(tmp_path)
+    await store.open()
+    assert await store.usage.totals("day", UsageFilter()) == []
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM strategies").fetchall() == [("old",)]
 
 
 def test_migrations_run_forward_once_and_a_failing_one_is_undone(tmp_path: Path) -> None:

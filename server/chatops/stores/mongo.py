@@ -9,13 +9,14 @@ from chatops.stores.mongo_nodes import MongoNodes
 from chatops.stores.mongo_schema import once
 from chatops.stores.mongo_sessions import MongoSessionStore
 from chatops.stores.mongo_strategies import MongoStrategyStore
+from chatops.stores.mongo_usage import MongoUsageStore
 from chatops.tasks import Supervisor
 
 _SECRET_BYTES = 32
 
 
 class MongoStore:
-    """The three stores over one database; nothing happens before :meth:`open`.
+    """The stores over one database; nothing happens before :meth:`open`.
 
     Any number of processes on any machines may have it open at once.
 
@@ -26,6 +27,7 @@ class MongoStore:
         sessions: The rooms and their logs.
         jobs: The record of jobs.
         strategies: Saved strategies.
+        usage: What calls of the language model used.
     """
 
     kind = "MongoDB"
@@ -44,6 +46,7 @@ class MongoStore:
         self.sessions = MongoSessionStore(self.database, self.nodes)
         self.jobs = MongoJobStore(self.database, lease_s=lease_s)
         self.strategies = MongoStrategyStore(self.database)
+        self.usage = MongoUsageStore(self.database)
 
     async def open(self) -> None:
         """Connect, make what is missing in the database, and say that this server lives.

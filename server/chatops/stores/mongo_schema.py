@@ -17,7 +17,9 @@ INDEX_TIMEOUT_S = 60.0
 
 _TRIES = 5
 
-Collection = Literal["sessions", "entries", "jobs", "job_files", "strategies", "nodes", "meta"]
+Collection = Literal[
+    "sessions", "entries", "jobs", "job_files", "strategies", "usage", "nodes", "meta"
+]
 
 CLOSED = "closed"
 """Kind of the last entry of a log whose session was deleted: it takes the next number, so nobody
@@ -56,6 +58,11 @@ INDEXES: Mapping[Collection, tuple[Index, ...]] = {
         ),
         Index("owed", ("createdAt", "number"), only={"askers.answered": False}),
         Index("waiting", ("askers.sessionId",), only={"askers.answered": False}),
+    ),
+    "usage": (
+        Index("at", ("atUs",)),
+        Index("person", ("personId", "atUs")),
+        Index("session", ("sessionId", "atUs")),
     ),
     "job_files": (Index("part", ("jobId", "result", "of", "name", "part"), unique=True),),
 }

@@ -8,11 +8,12 @@ from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.sqlite_jobs import SqliteJobStore
 from chatops.stores.sqlite_sessions import SqliteSessionStore
 from chatops.stores.sqlite_strategies import SqliteStrategyStore
+from chatops.stores.sqlite_usage import SqliteUsageStore
 from chatops.stores.sqlite_writer import BATCH_LIMIT
 
 
 class SqliteStore:
-    """The three stores over one file; nothing happens before :meth:`open`.
+    """The stores over one file; nothing happens before :meth:`open`.
 
     Attributes:
         kind: Its name for a person.
@@ -20,6 +21,7 @@ class SqliteStore:
         sessions: The rooms and their logs.
         jobs: The record of jobs.
         strategies: Saved strategies.
+        usage: What calls of the language model used.
     """
 
     kind = "SQLite"
@@ -31,6 +33,7 @@ class SqliteStore:
         self.sessions = SqliteSessionStore(self.database)
         self.jobs = SqliteJobStore(self.database, lease_s=lease_s)
         self.strategies = SqliteStrategyStore(self.database)
+        self.usage = SqliteUsageStore(self.database)
 
     async def open(self) -> None:
         """Open or make the file. A second server on the same folder is refused.

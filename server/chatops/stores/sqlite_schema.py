@@ -118,7 +118,33 @@ _VERSION_2 = """
 ALTER TABLE entries ADD COLUMN preface TEXT;    -- JSON, [event, payload]
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE TABLE usage (                        -- one call of the language model
+    number           INTEGER PRIMARY KEY,
+    id               TEXT NOT NULL UNIQUE,
+    at_us            INTEGER NOT NULL,      -- when it began; since 1970, UTC
+    day              TEXT NOT NULL,         -- the same in UTC, 2026-11-03
+    person_id        TEXT NOT NULL,
+    person_name      TEXT NOT NULL,
+    session_id       TEXT NOT NULL,
+    service          TEXT NOT NULL,
+    model_id         TEXT NOT NULL,
+    input_tokens     INTEGER NOT NULL,
+    output_tokens    INTEGER NOT NULL,
+    cached_tokens    INTEGER NOT NULL,
+    measured         INTEGER NOT NULL,
+    cost_pico_usd    INTEGER NOT NULL,      -- 10^-12 US dollars
+    dearest_pico_usd INTEGER NOT NULL,
+    latency_ms       INTEGER NOT NULL,
+    first_ms         INTEGER,
+    outcome          TEXT NOT NULL
+);
+CREATE INDEX usage_at ON usage (at_us);
+CREATE INDEX usage_person ON usage (person_id, at_us);
+CREATE INDEX usage_session ON usage (session_id, at_us);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 

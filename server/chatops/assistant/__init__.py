@@ -1,0 +1,1 @@
+"""The language model: which there are, who may use which, what is asked of them, what it costs."""
