@@ -35,7 +35,8 @@ _CHUNK = 500
 _LARGEST_HINT = 256 * 1024
 """A hint with more is sent as a mere doorbell: Redis cuts subscribers that lag by megabytes."""
 
-_AWAY = (RedisError, OSError, TimeoutError)
+_AWAY = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What may come of a connection that is gone; a RuntimeError is uvloop's, for a closed one."""
 
 
 class RedisCluster:
