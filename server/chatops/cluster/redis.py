@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +86,17 @@ class RedisCluster:
     def open(self, key: bytes) -> None:
         """Begin to talk and to listen; ``key`` is the cluster's. Redis may be away."""
         self._sealer = Sealer(key)
-        works = (self._send(), self._listen(), self._follow(), self._watch())
-        self._tasks = [self._supervisor.start(work, "bus") for work in works]
+        works = (self._send, self._listen, self._follow, self._watch)
+        self._tasks = [self._supervisor.start(self._keep(work), "bus") for work in works]
+
+    async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work again whenever a fault of ours has ended it, until cancelled."""
+        while True:
+            try:
+                await work()
+            except Exception:  # whatever it is, a node must not stay deaf or dumb for it
+                log.exception("bus_failed")
+                await asyncio.sleep(ALIVE_EVERY_S)
 
     async def close(self) -> None:
         """Say goodbye, if Redis takes it, and let go of the connections. A repeat does nothing."""

@@ -47,14 +47,17 @@ class Sealer:
         return self._mark(said) + said
 
     def open(self, message: Any) -> tuple[Word, bytes] | None:
-        """Return what was said, or None if it was not sealed with this key."""
+        """Return what was said; None if it is of another key, or of another version's form."""
         if not isinstance(message, bytes) or len(message) <= _SEAL_BYTES:
             return None
         mark, said = message[:_SEAL_BYTES], message[_SEAL_BYTES:]
         if not compare_digest(mark, self._mark(said)):
             return None
         head, _, body = said.partition(b"\n")
-        return Word(**orjson.loads(head)), body
+        try:
+            return Word(**orjson.loads(head)), body
+        except (TypeError, ValueError):
+            return None
 
     def _mark(self, said: bytes) -> bytes:
         return blake2b(said, key=self._key, digest_size=_SEAL_BYTES).digest()
