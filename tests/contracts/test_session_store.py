@@ -10,7 +10,15 @@ import pytest
 
 from chatops.access.identity import Person
 from chatops.errors import NotFoundError
-from chatops.sessions.model import Entry, EntryKind, Head, NewEntry, Preface, Session
+from chatops.sessions.model import (
+    Entry,
+    EntryKind,
+    Head,
+    NewEntry,
+    Preface,
+    Session,
+    SessionChange,
+)
 from chatops.sessions.ports import SessionStore
 from tests.contracts.conftest import OpenStore
 
@@ -228,7 +236,7 @@ async def test_a_cancelled_append_can_be_repeated_with_its_key(sessions: Session
 
 async def test_a_title_given_with_an_entry_renames_the_session(sessions: SessionStore) -> None:
     await fill(sessions, 1)
-    await sessions.append("room", said("renamed"), title="새 제목")
+    await sessions.append("room", said("renamed"), change=SessionChange(title="새 제목"))
     session = await sessions.get_session("room")
     assert session is not None
     assert (session.title, session.epoch, session.owner) == ("새 제목", "e1", ANN)

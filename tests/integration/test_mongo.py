@@ -23,7 +23,7 @@ from chatops.errors import (
     QueueFullError,
     StoreUnavailableError,
 )
-from chatops.sessions.model import Appended, Head, NewEntry
+from chatops.sessions.model import Appended, Head, NewEntry, SessionChange
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from chatops.stores.mongo_schema import SCHEMA_VERSION
@@ -298,7 +298,7 @@ async def test_a_title_is_seen_with_its_entry_and_not_after_it(nodes: MongoNodes
     async def rename() -> None:
         for index in range(1, renames + 1):
             entry = NewEntry("message", SYSTEM, {"content": f"{index}"}, f"k{index}")
-            await writer.sessions.append("room", entry, title=f"{index}")
+            await writer.sessions.append("room", entry, change=SessionChange(title=f"{index}"))
 
     async def watch() -> None:
         seen = 0

@@ -9,7 +9,7 @@ import pytest
 
 from chatops.bootstrap import Node
 from chatops.errors import StoreUnavailableError
-from chatops.sessions.model import Appended, NewEntry, Session
+from chatops.sessions.model import Appended, NewEntry, Session, SessionChange
 from tests.support.inprocess import running_node
 from tests.support.log import check_numbers, stored_log
 from tests.support.raw import RawClient
@@ -34,12 +34,12 @@ class Trouble:
         return getattr(self._store, name)
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         if entry.kind == "commandResult" and self.refused:
             self.refused -= 1
             raise StoreUnavailableError("The store is away.", "Try again.")
-        done: Appended = await self._store.append(session_id, entry, title=title)
+        done: Appended = await self._store.append(session_id, entry, change=change)
         if self.silenced:
             self.silenced -= 1
             raise StoreUnavailableError("The store did not answer.", "Try again.")

@@ -27,6 +27,9 @@ class Person:
 SYSTEM = Person(id="system", name="chatops")
 """The server, when it acts by itself: after a restart, or when a term ends."""
 
+ASSISTANT = Person(id="assistant", name="assistant")
+"""The language model, as the author of its answers. It has no rights of its own."""
+
 
 def check_name(name: str) -> str:
     """Return ``name`` fit to be shown: NFC, single spaces, nothing invisible.

@@ -90,6 +90,8 @@ class CommandSpec(Generic[P]):
         check: Raises what the caller got wrong (an unknown name, a date without data) before the
             room sees the command; it changes nothing.
         completers: Values by field name; literals and booleans complete by themselves.
+        tool: Whether a model may run it, as the person who asked.
+        question: Returns what is asked of the assistant, of a command that only asks.
         extra_names: Gives further parameter names that fit what has been typed (for an
             :data:`OPEN` field).
     """
@@ -105,3 +107,5 @@ class CommandSpec(Generic[P]):
     check: Callable[[CommandContext, P], Awaitable[object]] | None = None
     completers: Mapping[str, Completer] = field(default_factory=dict)
     extra_names: Completer | None = None
+    tool: bool = True
+    question: Callable[[P], str] | None = None

@@ -9,6 +9,7 @@ from chatops.protocol.events import (
     BacktestProgress,
     CommandResult,
     Message,
+    MessageDelta,
     Presence,
     Refusal,
     WireError,
@@ -26,6 +27,8 @@ from chatops.protocol.requests import (
     MessageAck,
     OkAck,
     SendMessage,
+    StopAck,
+    StopGeneration,
 )
 
 
@@ -48,6 +51,7 @@ CLIENT_EVENTS: Mapping[str, ClientEvent] = MappingProxyType(
         "leaveSession": ClientEvent(LeaveSession, OkAck),
         "sendMessage": ClientEvent(SendMessage, MessageAck),
         "executeCommand": ClientEvent(ExecuteCommand, CommandAck),
+        "stopGeneration": ClientEvent(StopGeneration, StopAck),
         "completeCommand": ClientEvent(CompleteCommand, CompleteAck),
     }
 )
@@ -59,6 +63,7 @@ SERVER_EVENTS: Mapping[str, type[WireModel]] = MappingProxyType(
         "commandResult": CommandResult,
         "error": WireError,
         "presence": Presence,
+        "messageDelta": MessageDelta,
     }
 )
 

@@ -52,6 +52,18 @@ class Message(WireModel):
     client_message_id: str | None = None
 
 
+class MessageDelta(WireModel):
+    """More of a message that is being written; the pieces in their order are its text so far.
+
+    `index` only grows. The `message` that ends it has the same id, and the whole text.
+    """
+
+    session_id: str
+    message_id: str
+    index: int
+    delta: str
+
+
 class BacktestProgress(WireModel):
     """Where a job stands. `version` only grows for a job; the last one has an `outcome`."""
 

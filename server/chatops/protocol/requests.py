@@ -72,6 +72,12 @@ class ExecuteCommand(WireModel):
     client_message_id: ClientMessageId | None = None
 
 
+class StopGeneration(SessionRequest):
+    """End the answer that is being given, or the one with `messageId` alone; what was said stays."""
+
+    message_id: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
 class CompleteCommand(WireModel):
     """Ask what could stand at the end of the input box."""
 
@@ -89,7 +95,7 @@ class SessionInfo(WireModel):
     last_seq: int
     members: list[Member]
     created_at: Timestamp
-    assistant: Literal["always", "addressed", "off"] = "off"
+    assistant: Literal["always", "addressed", "off"]
 
 
 class MessageEntry(Message):
@@ -105,6 +111,14 @@ class CommandResultEntry(CommandResult):
 
 
 LogEntry = Annotated[MessageEntry | CommandResultEntry, Field(discriminator="type")]
+
+
+class Stream(WireModel):
+    """A message that is being written, as far as it was; `messageDelta`s continue after `index`."""
+
+    message_id: str
+    index: int
+    content: str
 
 
 class OkAck(WireModel):
@@ -132,6 +146,9 @@ class JoinAck(OkAck):
     more: bool
     gap: bool
     jobs: list[BacktestProgress]
+    streams: list[Stream] = Field(
+        default_factory=list, description="Messages that are being written at this moment."
+    )
 
 
 class MessageAck(OkAck):
@@ -149,6 +166,12 @@ class CommandAck(OkAck):
 
     command_id: str
     message: Message | None = None
+
+
+class StopAck(OkAck):
+    """Whether an answer was being given, which ends now."""
+
+    stopped: bool
 
 
 class CompletionItem(WireModel):

@@ -4,13 +4,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chatops.access.identity import SYSTEM, Person
+from chatops.access.identity import ASSISTANT, SYSTEM, Person
 from chatops.dispatch.result import CommandResult
 from chatops.protocol import events
 from chatops.protocol.base import new_id, rfc3339_now, utc_now
 from chatops.sessions.model import NewEntry
 
-SERVER_METADATA = ("commandId", "steps")
+SERVER_METADATA = frozenset(
+    {
+        "commandId",
+        "steps",
+        "figures",
+        "replyTo",
+        "outcome",
+        "model",
+        "cached",
+        "assistantMode",
+        "ask",
+    }
+)
 """Keys of ``metadata`` that only the server sets."""
 
 
@@ -37,8 +49,9 @@ def user_message(
     key: str | None,
     metadata: Mapping[str, Any] | None = None,
     command_id: str | None = None,
+    asks: bool = False,
 ) -> NewEntry:
-    """Return what a person said, or the command they gave.
+    """Return what a person said, or the command they gave; ``asks``: the assistant is to answer.
 
     A command has a key in any case, so that it can be found when nobody knows if it was stored.
     """
@@ -58,7 +71,28 @@ def user_message(
     if key:
         payload["clientMessageId"] = key
     stored = client_key(key) if key else command_id and f"command:{command_id}"
-    return NewEntry("message", author, payload, key=stored, command_id=command_id)
+    return NewEntry("message", author, payload, key=stored, command_id=command_id, asks=asks)
+
+
+def answer_key(turn: str) -> str:
+    """Return the key of the message that ends a turn."""
+    return f"answer:{turn}"
+
+
+def assistant_message(
+    session_id: str, message_id: str, content: str, *, turn: str, metadata: Mapping[str, Any]
+) -> NewEntry:
+    """Return the end of a turn. Its key lets each turn have only one."""
+    payload = {
+        "id": message_id,
+        "sessionId": session_id,
+        "role": "assistant",
+        "content": content,
+        "timestamp": rfc3339_now(),
+        "metadata": {"replyTo": turn, **metadata},
+        "author": _author(ASSISTANT),
+    }
+    return NewEntry("message", ASSISTANT, payload, key=answer_key(turn), answers=turn)
 
 
 def notice(session_id: str, actor: Person, content: str) -> NewEntry:

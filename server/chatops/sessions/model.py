@@ -8,6 +8,9 @@ from chatops.access.identity import Person
 
 EntryKind = Literal["message", "commandResult"]
 
+AssistantMode = Literal["always", "addressed", "off"]
+"""Which messages of a session the assistant answers: all, those to it, none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -21,6 +24,7 @@ class Session:
         created_at: When, UTC.
         last_seq: Number of the newest entry; 0 while there is none.
         first_seq: Number of the oldest entry that is still kept; ``last_seq + 1`` if none is.
+        assistant: Which messages the assistant answers.
     """
 
     id: str
@@ -30,6 +34,15 @@ class Session:
     created_at: datetime
     last_seq: int = 0
     first_seq: int = 1
+    assistant: AssistantMode = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """What an entry changes of its session; None leaves a thing as it is."""
+
+    title: str | None = None
+    assistant: AssistantMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,8 @@ class NewEntry:
         command_id: The command that a message asks for, or that a result answers.
         preface: An event that whoever is in the room sees just before the entry, on every node;
             it is stored with the entry, but is not a part of the log that is read later.
+        asks: The message wants an answer of the assistant; its turn has the message's id.
+        answers: The turn that this message ends. Its key lets each turn have only one end.
     """
 
     kind: EntryKind
@@ -60,6 +75,8 @@ class NewEntry:
     key: str | None = None
     command_id: str | None = None
     preface: Preface | None = None
+    asks: bool = False
+    answers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

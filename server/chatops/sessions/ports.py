@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from chatops.sessions.model import Appended, Entry, Head, Hint, NewEntry, Session
+from chatops.sessions.model import Appended, Entry, Head, Hint, NewEntry, Session, SessionChange
 
 
 class SessionStore(Protocol):
@@ -22,13 +22,13 @@ class SessionStore(Protocol):
         ...
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         """Store the entry with the next number, durably, before returning.
 
         Numbers of a session are 1, 2, 3, ... without holes, and no reader ever sees n + 1 before
         n. The same (session, author, key) is stored once; a repeat returns the first entry, and
-        changes nothing. ``title``, when given, renames the session in the same transaction.
+        changes nothing. ``change``, when given, is made in the same transaction.
         Cancellation: the entry may or may not be stored; repeat with the same key to find out.
 
         Raises:
@@ -65,6 +65,14 @@ class SessionStore(Protocol):
 
         Nobody's is what a server stored that is gone: one that has not said for a while, to the
         store, that it lives. Oldest first.
+        """
+        ...
+
+    async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
+        """Return the messages that ask for an answer which is not stored, oldest first.
+
+        Of one session, or of all; 1,000 at most. Sessions that are gone have none, nor have
+        messages that :meth:`trim` has deleted.
         """
         ...
 

@@ -21,7 +21,7 @@ from chatops.protocol.base import MAX_ENTRIES, MAX_PAGE, utc_now
 from chatops.protocol.strictjson import encode
 from chatops.sessions.entries import client_key, notice
 from chatops.sessions.following import Following
-from chatops.sessions.model import Appended, Entry, Hint, NewEntry, Session
+from chatops.sessions.model import Appended, Entry, Hint, NewEntry, Session, SessionChange
 from chatops.sessions.ports import Bus, RoomChannel, SessionStore
 from chatops.sessions.presence import MAX_MEMBERS_SHOWN, PresenceLists
 from chatops.sessions.room import UNKNOWN, Presence, Room, Rooms
@@ -228,14 +228,14 @@ class Sessions:
     # ------------------------------------------------------------------ writing
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         """Store the entry, then show it to the room. A repeat of its key shows nothing twice.
 
         If it is cancelled between the two, or the store could not say whether it has the entry, a
         repeat, the next entry or the next join shows it.
         """
-        done = await self._store.append(session_id, entry, title=title)
+        done = await self._store.append(session_id, entry, change=change)
         payload = self._following.tell(done)
         await self._following.show(done.entry, payload)
         if self._max_entries and not done.duplicate and done.entry.seq % _TRIM_EVERY == 0:
@@ -245,7 +245,7 @@ class Sessions:
     async def rename(self, session_id: str, person: Person, title: str) -> None:
         """Change the title; an entry of the log says who did it."""
         entry = notice(session_id, person, f"{person.name} named this session “{title}”.")
-        await self.append(session_id, entry, title=title)
+        await self.append(session_id, entry, change=SessionChange(title=title))
 
     def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
         """Show something that is not of the log to whoever is in the room now, on any node."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chatops.sessions.model import Appended, Entry, Head, NewEntry, Session
+from chatops.sessions.model import Appended, Entry, Head, NewEntry, Session, SessionChange
 from chatops.sessions.ports import SessionStore
 from chatops.stores import mongo_errors
 from chatops.stores.mongo_database import MongoDatabase
@@ -84,7 +84,7 @@ class MongoSessionStore:
         await self._database.call(lambda: self._database["sessions"].insert_one(document), "save")
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         """Store the entry with the next number, durably, before returning.
 
@@ -100,7 +100,7 @@ class MongoSessionStore:
             raise mongo_errors.too_large(size, MAX_ENTRY_BYTES)
         stored: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._database.check_open()
-        self._writer(session_id).add(Waiting(entry, document, size, title, stored))
+        self._writer(session_id).add(Waiting(entry, document, size, change, stored))
         return await stored
 
     def heard(self, session_id: str, epoch: str, seq: int) -> None:

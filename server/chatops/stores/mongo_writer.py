@@ -5,13 +5,13 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import structlog
 
 from chatops.errors import AppError, InternalError, StoreUnavailableError
-from chatops.sessions.model import Appended, Entry, NewEntry
+from chatops.sessions.model import Appended, Entry, NewEntry, SessionChange
 from chatops.stores import mongo_errors
 from chatops.stores.mongo_database import MongoDatabase
 from chatops.stores.mongo_entries import Log, entry_of, read_log
@@ -38,7 +38,7 @@ class Waiting:
         new: The entry.
         document: It as a document, less log, number and time.
         size: Bytes of that.
-        title: The session's new title, if any.
+        change: What it changes of the session, if anything.
         stored: Tells its sender.
         repeats: Tell senders of the same key, who came while the first waited.
     """
@@ -46,7 +46,7 @@ class Waiting:
     new: NewEntry
     document: dict[str, Any]
     size: int
-    title: str | None
+    change: SessionChange | None
     stored: "asyncio.Future[Appended]"
     repeats: "list[asyncio.Future[Appended]]" = field(default_factory=list)
 
@@ -125,14 +125,14 @@ class SessionWriter:
             self._give_up()
 
     def _take(self) -> list[Waiting]:
-        """Return what is written next; one that renames the session goes alone."""
+        """Return what is written next; one that changes the session goes alone."""
         batch: list[Waiting] = []
         keys: dict[tuple[str, str], Waiting] = {}
         size = 0
         while self._waiting and len(batch) < BATCH_ENTRIES:
             one = self._waiting[0]
             size += one.size
-            if batch and (size > BATCH_BYTES or one.title is not None):
+            if batch and (size > BATCH_BYTES or one.change is not None):
                 break
             self._waiting.popleft()
             if one.key is not None and (first := keys.get(one.key)):
@@ -141,7 +141,7 @@ class SessionWriter:
             batch.append(one)
             if one.key is not None:
                 keys[one.key] = one
-            if one.title is not None:
+            if one.change is not None:
                 break
         return batch
 
@@ -227,10 +227,10 @@ class SessionWriter:
             for offset, one in enumerate(batch, start=1)
         ]
         entries = self._database["entries"]
-        title = batch[0].title
+        change = batch[0].change
         try:
-            if title is not None:
-                await self._insert_and_rename(known, documents[0], title)
+            if change is not None:
+                await self._insert_and_change(known, documents[0], change)
             else:
                 await self._database.call(lambda: entries.insert_many(documents), "save")
         except DuplicateKeyError as error:
@@ -241,15 +241,19 @@ class SessionWriter:
             return error.details["nInserted"], _problem(error)
         return len(batch), None
 
-    async def _insert_and_rename(self, known: Log, document: dict[str, Any], title: str) -> None:
+    async def _insert_and_change(
+        self, known: Log, document: dict[str, Any], change: SessionChange
+    ) -> None:
+        changed = {name: value for name, value in asdict(change).items() if value is not None}
+
         async def both(session: Any) -> None:
             await self._database["entries"].insert_one(dict(document), session=session)
-            renamed = await self._database["sessions"].update_one(
+            found = await self._database["sessions"].update_one(
                 {"_id": self._session_id, "log": known.id},
-                {"$set": {"title": title}},
+                {"$set": changed},
                 session=session,
             )
-            if not renamed.matched_count:
+            if not found.matched_count:
                 raise mongo_errors.no_session()
 
         await self._database.transaction(both)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatops.access.identity import Person
 from chatops.errors import NotFoundError
-from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session
+from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session, SessionChange
 from chatops.sessions.ports import SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.values import from_json, from_time, to_json, to_microseconds, to_time
@@ -74,11 +74,11 @@ class SqliteSessionStore:
         return await self._database.write(create)
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         """Store the entry with the next number, durably, before returning."""
         return await self._database.write(
-            lambda connection: _append(connection, session_id, entry, title)
+            lambda connection: _append(connection, session_id, entry, change)
         )
 
     def heard(self, session_id: str, epoch: str, seq: int) -> None:
@@ -170,7 +170,7 @@ class SqliteSessionStore:
 
 
 def _append(
-    connection: sqlite3.Connection, session_id: str, new: NewEntry, title: str | None
+    connection: sqlite3.Connection, session_id: str, new: NewEntry, change: SessionChange | None
 ) -> Appended:
     author_id = new.author.id
     preface = new.preface and to_json([new.preface.event, new.preface.payload])
@@ -181,6 +181,7 @@ def _append(
     if not numbered:
         return _stored_before(connection, session_id, new)
     seq: int = numbered[0][0]
+    title = change and change.title
     connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, session_id))
     entry = Entry(
         session_id=session_id,

@@ -18,7 +18,7 @@ from chatops.dispatch.result import CommandResult, Outcome
 from chatops.dispatch.spec import CommandContext, CommandSpec, Parameters
 from chatops.errors import StoreUnavailableError
 from chatops.sessions.entries import user_message
-from chatops.sessions.model import Appended, Entry, NewEntry
+from chatops.sessions.model import Appended, Entry, NewEntry, SessionChange
 from chatops.sessions.service import Sessions
 from chatops.stores.sqlite import SqliteStore
 from chatops.tasks import Supervisor
@@ -52,12 +52,12 @@ class Unsure:
         return getattr(self._store, name)
 
     async def append(
-        self, session_id: str, entry: NewEntry, *, title: str | None = None
+        self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         if self.kept_back is not None and entry.kind == "message":
-            self.kept_back.append(lambda: self._store.append(session_id, entry, title=title))
+            self.kept_back.append(lambda: self._store.append(session_id, entry, change=change))
             raise StoreUnavailableError("The store did not answer.", "Try again.")
-        done: Appended = await self._store.append(session_id, entry, title=title)
+        done: Appended = await self._store.append(session_id, entry, change=change)
         if self.silenced:
             self.silenced -= 1
             raise StoreUnavailableError("The store did not answer.", "Try again.")
