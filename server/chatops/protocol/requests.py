@@ -73,7 +73,7 @@ class ExecuteCommand(WireModel):
 
 
 class StopGeneration(SessionRequest):
-    """End the answer that is being given, or the one with `messageId` alone; what was said stays."""
+    """End the answer that is being given, or the one of `messageId`; what was said stays."""
 
     message_id: Annotated[str, StringConstraints(max_length=64)] | None = None
 
