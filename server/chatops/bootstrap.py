@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -12,10 +12,19 @@ from aiohttp import web
 from chatops import __version__
 from chatops.access.permissions import authorize
 from chatops.access.rates import PersonRates, Rate
+from chatops.adapters import Cluster, Store
+from chatops.assistant.answering import Answerer
+from chatops.assistant.briefing import Briefing
+from chatops.assistant.budgets import Budgets, Limits
+from chatops.assistant.calls import ModelCalls
+from chatops.assistant.catalogue_file import load_policies
+from chatops.assistant.client import ModelClient
+from chatops.assistant.questions import Questions
+from chatops.assistant.tools import Tools
+from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
-from chatops.backtests.ports import JobStore, Signals, StrategyStore
 from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
@@ -29,7 +38,7 @@ from chatops.realtime.handlers import Events
 from chatops.realtime.server import PATH, ChatServer
 from chatops.rest.errors import answers
 from chatops.rest.routes import Rest
-from chatops.sessions.ports import Bus, SessionStore
+from chatops.sessions.listeners import Listeners
 from chatops.sessions.service import Sessions
 from chatops.settings import Settings
 from chatops.stores.sqlite import SqliteStore
@@ -43,85 +52,10 @@ log = structlog.get_logger(__name__)
 
 _GRACE_S = 3.0
 RELEASE_S = 0.5
+TURNS_END_S = 1.0
 _CLOSE_COMMANDS_EVERY_S = 5.0
 _EXPIRE_EVERY_S = 60.0
 _SHARE_EVERY_S = 1.0
-
-
-class Store(Protocol):
-    """What every store is to the composition root.
-
-    Attributes:
-        kind: Its name for a person.
-    """
-
-    kind: str
-
-    @property
-    def sessions(self) -> SessionStore:
-        """The rooms and their logs."""
-        ...
-
-    @property
-    def jobs(self) -> JobStore:
-        """The record of jobs."""
-        ...
-
-    @property
-    def strategies(self) -> StrategyStore:
-        """Saved strategies."""
-        ...
-
-    async def open(self) -> None:
-        """Make it ready, or raise ``StoreUnavailableError``."""
-        ...
-
-    async def close(self) -> None:
-        """Commit what is pending and let go."""
-        ...
-
-    async def ping(self) -> None:
-        """Return when it takes a write and gives a read, or raise ``StoreUnavailableError``."""
-        ...
-
-    async def secret(self) -> bytes:
-        """Return the key of all nodes that share it; it seals what they say to each other."""
-        ...
-
-
-class Cluster(Bus, Signals, Protocol):
-    """What every bus is to the composition root."""
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is no other node."""
-        ...
-
-    @property
-    def healthy(self) -> bool:
-        """Whether other nodes are heard."""
-        ...
-
-    @property
-    def nodes(self) -> int:
-        """How many nodes are known to live."""
-        ...
-
-    def open(self, key: bytes) -> None:
-        """Begin to talk and to listen."""
-        ...
-
-    def attach_used(self, heard: Callable[[dict[str, int]], None]) -> None:
-        """Say whom to tell how much people used of their allowances on other nodes."""
-        ...
-
-    def tell_used(self, used: dict[str, int]) -> None:
-        """Tell the other nodes how much people used here."""
-        ...
-
-    async def close(self) -> None:
-        """Say goodbye."""
-        ...
 
 
 class Node:
@@ -144,12 +78,14 @@ class Node:
             people=self.people,
             cors_origins=settings.cors_origins,
         )
+        self.listeners = Listeners(SocketChannel(self.server))
         self.sessions = Sessions(
             self.store.sessions,
-            SocketChannel(self.server),
+            self.listeners,
             self.cluster,
             self.supervisor,
             max_entries=settings.session_max_entries,
+            assistant=settings.assistant_mode,
         )
         self.jobs = Jobs(
             self.store.jobs,
@@ -162,6 +98,9 @@ class Node:
         )
         self.catalogue = Catalogue(settings.market_folder)
         book = StrategyBook(self.store.strategies)
+        self.model = model_for(settings)
+        self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
+        questions = Questions(self.sessions, self.turns)
         tools = Toolbox(
             sessions=self.sessions,
             jobs=self.jobs,
@@ -169,17 +108,36 @@ class Node:
             planner=Planner(book, self.catalogue, settings.default_symbols),
             book=book,
             catalogue=self.catalogue,
+            questions=questions,
+            turns=self.turns,
             server_facts=self.facts,
         )
         dispatcher = Dispatcher(build_registry(tools), authorize)
-        self.chat = Chat(self.sessions, dispatcher, self.supervisor)
+        self.chat = Chat(self.sessions, dispatcher, questions, self.supervisor)
+        self.policies = load_policies(settings.models_file)
+        self.calls = ModelCalls(
+            self.model,
+            self.policies,
+            Budgets(limits_of(settings), self.store.usage),
+            self.store.usage,
+            self.supervisor,
+        )
+        self.turns.answerer = Answerer(
+            self.sessions,
+            self.calls,
+            Tools(dispatcher, self.jobs, self.store.jobs),
+            Briefing(self.sessions, self.jobs, self.store.jobs, book, self.catalogue),
+            MemoryCache(),
+        )
         self._started_at = utc_now()
         self._draining = False
 
     def app(self) -> web.Application:
         """Return the web application with both faces."""
         app = web.Application(middlewares=[answers(self.settings.cors_origins)])
-        self.server.attach_to(app, Events(self.server, self.sessions, self.chat, self.jobs))
+        self.server.attach_to(
+            app, Events(self.server, self.sessions, self.chat, self.turns, self.jobs)
+        )
         Rest(self.sessions, self.store.sessions, self.store.jobs, self._ready, self.facts).add_to(
             app
         )
@@ -204,7 +162,7 @@ class Node:
             "store": self.store.kind,
             "nodes": self.cluster.nodes,
             "bus": _state(self.cluster),
-            "assistant": "off",
+            "assistant": self.settings.assistant_mode if self.turns.available else "off",
         }
 
     async def _life(self, _app: web.Application) -> AsyncIterator[None]:
@@ -220,17 +178,20 @@ class Node:
             await self.chat.close_open_commands(self.jobs.owed, at_once=self.cluster.alone)
             if not self.cluster.alone:
                 self.supervisor.start(self._close_open_commands(), "close open commands")
+            self.turns.open()
             self.supervisor.start(self._expire(), "expire sessions")
             if self.people is not None:
                 self.supervisor.start(self._share_use(self.people), "share use")
             yield
         finally:
+            await self.turns.close(TURNS_END_S)
             await self.jobs.close()
             if self.pool is not None:
                 await self.pool.close()
                 await self.jobs.idle(RELEASE_S)
             if self.tickets is not None:
                 await self.tickets.close(RELEASE_S)
+            await self.model.close()
             await self.cluster.close()
             await self.supervisor.close(0.5)
             await self.store.close()
@@ -275,6 +236,25 @@ class Node:
             except StoreUnavailableError:
                 log.warning("expire_failed")
             await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+def model_for(settings: Settings) -> ModelClient:
+    """Return the client of the language model's provider; nothing is loaded or connected."""
+    return ModelClient(
+        settings.openai_api_key,
+        settings.openai_base_url,
+        timeout_s=settings.assistant_timeout_s,
+        retries=settings.assistant_retries,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what calls of language models may cost."""
+    return Limits(
+        person_usd=settings.budget_person_usd,
+        session_usd=settings.budget_session_usd,
+        day_usd=settings.budget_day_usd,
+    )
 
 
 def pool_for(settings: Settings, supervisor: Supervisor) -> ProcessPool:

@@ -104,49 +104,52 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_OPENAI_API_KEY", "OPENAI_API_KEY"),
-        description="Key of a language model's provider. Not used yet: no assistant.",
+        description="Key of a language model's provider.",
     )
     openai_base_url: str | None = Field(
         None,
         validation_alias=AliasChoices("CHATOPS_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
-        description="Address of an OpenAI-compatible provider. Not used yet: no assistant.",
+        description="Address of an OpenAI-compatible provider.",
     )
 
     assistant_timeout_s: float = Field(
         60.0,
         gt=0,
         description="Seconds a language model may take to begin its answer, retries included, and "
-        "may be silent within one. Not used yet: no assistant.",
+        "may be silent within one.",
     )
     assistant_retries: int = Field(
         2,
         ge=0,
         le=5,
         description="How often a call of a language model that failed before its answer began is "
-        "tried again. Not used yet: no assistant.",
+        "tried again.",
+    )
+    assistant_mode: Literal["always", "addressed", "off"] = Field(
+        "always",
+        description="Which messages of a new session the assistant answers: all, those to it "
+        "(`addressed`), or none (`off`); `/assistant` changes it.",
     )
     models_file: Path | None = Field(
         None,
         description="File (TOML) of more models and policies, or of others in the place of those "
-        "that are built in. Not used yet: no assistant.",
+        "that are built in.",
     )
     budget_person_usd: Decimal = Field(
         Decimal(0),
         ge=0,
         description="US dollars that one person's calls of language models may cost in a day "
-        "(UTC); 0 = any. Not used yet: no assistant.",
+        "(UTC); 0 = any.",
     )
     budget_session_usd: Decimal = Field(
         Decimal(0),
         ge=0,
-        description="US dollars that the calls of one session may cost in a day (UTC); 0 = any. "
-        "Not used yet: no assistant.",
+        description="US dollars that the calls of one session may cost in a day (UTC); 0 = any. ",
     )
     budget_day_usd: Decimal = Field(
         Decimal(0),
         ge=0,
-        description="US dollars that the calls of all people may cost in a day (UTC); 0 = any. "
-        "Not used yet: no assistant.",
+        description="US dollars that the calls of all people may cost in a day (UTC); 0 = any. ",
     )
 
     @field_validator("cors_origins", "default_symbols", mode="before")

@@ -23,16 +23,19 @@ class Caller:
 
     Attributes:
         heard: Every event with its payload, in the order they came.
+        joined: What the join was acked with.
+        url: The server.
     """
 
     def __init__(self, url: str, session: str, name: str) -> None:
         self.session = session
         self.heard: list[tuple[str, Payload]] = []
-        self._url = url
+        self.joined: Payload = {}
+        self.url = url
         self._name = name
         self._news = asyncio.Event()
         self._client = socketio.AsyncClient(reconnection=False)
-        for event in ("message", "commandResult", "backtestProgress", "error"):
+        for event in ("message", "messageDelta", "commandResult", "backtestProgress", "error"):
             self._client.on(event, self._hearing(event))
 
     def _hearing(self, event: str) -> Any:
@@ -44,12 +47,12 @@ class Caller:
 
     async def __aenter__(self) -> Self:
         await self._client.connect(
-            self._url,
+            self.url,
             socketio_path="/ws/chatops",
             auth={"name": self._name},
             transports=["websocket"],
         )
-        await self.ask("joinSession", sessionId=self.session)
+        self.joined = await self.ask("joinSession", sessionId=self.session)
         return self
 
     async def __aexit__(

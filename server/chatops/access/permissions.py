@@ -19,6 +19,8 @@ class Action(StrEnum):
     READ_RESULT = "read_result"
     CANCEL_JOB = "cancel_job"
     EDIT_STRATEGY = "edit_strategy"
+    SET_ASSISTANT = "set_assistant"
+    STOP_ANSWER = "stop_answer"
 
 
 @dataclass(frozen=True, slots=True)

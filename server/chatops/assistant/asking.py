@@ -28,7 +28,7 @@ class AskOptions:
             kept["history"] = False
         if self.roles:
             kept["roles"] = list(self.roles)
-        return {"ask": kept} if kept else {}
+        return kept
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any] | None) -> "AskOptions":

@@ -80,6 +80,14 @@ class ModelCalls:
         """Whether there is a provider to ask."""
         return self._client.available
 
+    def model_for(self, service: str, model_id: str | None) -> ModelConfig:
+        """Return the model that a call for the service would ask.
+
+        Raises:
+            ModelNotAllowedError: The service may not use it.
+        """
+        return self._policies.validate_model_for_service(model_id, service)
+
     @contextlib.asynccontextmanager
     async def stream(
         self, caller: Caller, request: Request, model_id: str | None = None

@@ -41,6 +41,14 @@ _END = object()
 """What no provider can send; ``null`` is sent by some."""
 
 
+def no_model() -> AssistantOffError:
+    """Return what is said where there is no key."""
+    return AssistantOffError(
+        "The assistant is off, because this server has no key for a language model.",
+        "Whoever runs it sets OPENAI_API_KEY and starts it again.",
+    )
+
+
 class ModelClient:
     """Asks models of one provider.
 
@@ -153,10 +161,7 @@ class ModelClient:
             ModelFailedError: The key or the address cannot be one.
         """
         if not self.available:
-            raise AssistantOffError(
-                "The assistant is off, because this server has no key for a language model.",
-                "Whoever runs it sets OPENAI_API_KEY and starts it again.",
-            )
+            raise no_model()
         if not (self._api_key.isascii() and self._api_key.isprintable()):
             raise ModelFailedError("wrong_key")
         try:

@@ -10,6 +10,8 @@ import structlog
 
 from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
+from chatops.assistant.asking import AskOptions
+from chatops.assistant.questions import Questions
 from chatops.chat.doubts import Doubts
 from chatops.dispatch.dispatcher import Call, Dispatcher
 from chatops.dispatch.parser import is_command, literal
@@ -53,9 +55,16 @@ class Posted:
 class Chat:
     """The one road for messages and commands of every face."""
 
-    def __init__(self, sessions: Sessions, dispatcher: Dispatcher, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        questions: Questions,
+        supervisor: Supervisor,
+    ) -> None:
         self._sessions = sessions
         self._dispatcher = dispatcher
+        self._questions = questions
         self._supervisor = supervisor
         self._doubts = Doubts(sessions, supervisor)
         self._seen_open: set[str | None] = set()
@@ -69,8 +78,11 @@ class Chat:
         key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         whisper: Whisper,
+        ask: AskOptions | None = None,
     ) -> Posted:
         """Say something in the room; text that begins with ``/`` is a command.
+
+        Whether the assistant answers what is no command is the room's to say; with ``ask`` it does.
 
         The same ``key`` of the same author is stored, and acted upon, once; a repeat returns
         what became of the first.
@@ -79,6 +91,7 @@ class Chat:
             BadPayloadError: Nothing but white space.
             UnknownCommandError, BadParameterError: The command was not understood; the room
                 does not see it.
+            AssistantOffError, ModelNotAllowedError: With ``ask``: nobody would answer.
         """
         if is_command(content):
             return await self._command(
@@ -87,8 +100,19 @@ class Chat:
         if not content.strip():
             raise BadPayloadError("This message is empty.", "Type something and send it again.")
         authorize(author, Action.POST, Target(session_id=session_id))
-        entry = user_message(session_id, author, literal(content), key=key, metadata=metadata)
+        asks = await self._questions.wanted(session_id, content, ask)
+        entry = user_message(
+            session_id,
+            author,
+            literal(content),
+            key=key,
+            metadata=metadata,
+            asks=asks,
+            ask=None if ask is None else ask.to_metadata(),
+        )
         done = await self._sessions.append(session_id, entry)
+        if asks and not done.duplicate:
+            self._questions.asked(session_id)
         return Posted(done.entry.payload, done.entry.command_id)
 
     async def execute(
@@ -132,9 +156,9 @@ class Chat:
             found = [asked for asked in found if asked.command_id in before]
         if not found:
             return
-        answered_by_jobs = await owed()
+        others = {*await owed(), *await self._questions.owed()}
         for asked in found:
-            if asked.command_id in answered_by_jobs:
+            if asked.command_id in others:
                 continue
             payload = asked.payload
             author = payload.get("author") or {}
@@ -178,7 +202,13 @@ class Chat:
             self._supervisor.start(self._answer(ctx, call, whisper), f"command {ctx.command_id}")
             return Posted(None, ctx.command_id)
         entry = user_message(
-            session_id, author, call.text, key=key, metadata=metadata, command_id=ctx.command_id
+            session_id,
+            author,
+            call.text,
+            key=key,
+            metadata=metadata,
+            command_id=ctx.command_id,
+            asks=call.spec.asks,
         )
         try:
             done = await self._sessions.append(session_id, entry)

@@ -1,6 +1,6 @@
 """The commands, one file a family. What a command is stands in ``dispatch``."""
 
-from chatops.commands import backtests, comparing, helping, jobs, rooms, server, strategies
+from chatops.commands import asking, backtests, comparing, helping, jobs, rooms, server, strategies
 from chatops.commands.toolbox import Toolbox
 from chatops.dispatch.registry import Registry
 
@@ -16,6 +16,7 @@ def build_registry(tools: Toolbox) -> Registry:
         comparing.Comparing(tools),
         jobs.JobCommands(tools),
         strategies.Strategies(tools),
+        asking.Asking(tools),
         rooms.Rooms(tools),
         server.Server(tools),
     )

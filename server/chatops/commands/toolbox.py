@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chatops.assistant.questions import Questions
+from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
@@ -23,6 +25,8 @@ class Toolbox:
         planner: Wishes to jobs.
         book: Strategies.
         catalogue: Prices.
+        questions: What the assistant is asked.
+        turns: Its answers.
         server_facts: What the server says of itself, name to value.
     """
 
@@ -32,4 +36,6 @@ class Toolbox:
     planner: Planner
     book: StrategyBook
     catalogue: Catalogue
+    questions: Questions
+    turns: Turns
     server_facts: Callable[[], dict[str, Any]]

@@ -1,7 +1,7 @@
 """The one path of every face, and later of a model's tool calls, from words to an outcome."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import JsonValue
@@ -49,6 +49,8 @@ class Dispatcher:
             UnknownCommandError: No such command.
             BadParameterError: A parameter is wrong, or a quote is never closed.
         """
+        if (asked := self._question(text)) is not None:
+            return asked
         parsed = parse(text)
         spec = self._registry.find(parsed.name)
         return Call(spec, bind(spec, parsed), parsed.text)
@@ -74,12 +76,25 @@ class Dispatcher:
             return Call(spec, bind(spec, parsed), line)
         given = allot_both(spec, parsed.words, parameters or {})
         call = Call(spec, validate(spec, given), render(spec, given))
+        if spec.asks:
+            words = given.fields.get("question", ())
+            call = replace(call, text=f"/{spec.name} {' '.join(words)}")
         if len(call.text) > MAX_CONTENT:
             raise BadParameterError(
                 f"This command has {len(call.text)} characters, more than {MAX_CONTENT}.",
                 "Give fewer or shorter values.",
             )
         return call
+
+    def _question(self, text: str) -> Call | None:
+        """Return a command that asks, if the line is one: its words are a text, not parameters."""
+        name, *rest = text.strip().split(maxsplit=1)
+        if not rest or not self._registry.knows(name) or not self._registry.find(name).asks:
+            return None
+        spec = self._registry.find(name)
+        return Call(
+            spec, spec.parameters.model_validate({"question": rest}), f"/{spec.name} {rest[0]}"
+        )
 
     async def check(self, ctx: CommandContext, call: Call) -> None:
         """Refuse what :meth:`run` would refuse, before anybody sees the command.

@@ -34,13 +34,17 @@ class Registry:
         """Return the commands by family; families and commands in the order given."""
         return self._families
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a command of this name or alias, with or without its slash."""
+        return key(_bare(name)) in self._by_key
+
     def find(self, name: str) -> CommandSpec[Any]:
         """Return the command of this name or alias, with or without its slash.
 
         Raises:
             UnknownCommandError: There is none; the hint names the nearest.
         """
-        word = name.strip().lstrip("/／")
+        word = _bare(name)
         spec = self._by_key.get(key(word))
         if spec is None:
             near = closest(snake(word), self._names)
@@ -50,3 +54,7 @@ class Registry:
                 f'Did you mean "/{near}"? {hint}' if near else hint,
             )
         return spec
+
+
+def _bare(name: str) -> str:
+    return name.strip().lstrip("/／")

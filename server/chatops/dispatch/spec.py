@@ -91,7 +91,8 @@ class CommandSpec(Generic[P]):
             room sees the command; it changes nothing.
         completers: Values by field name; literals and booleans complete by themselves.
         tool: Whether a model may run it, as the person who asked.
-        question: Returns what is asked of the assistant, of a command that only asks.
+        asks: Whether it is a question to the assistant, whose answer is its result. It has one
+            parameter, ``question``, which is all that follows its name.
         extra_names: Gives further parameter names that fit what has been typed (for an
             :data:`OPEN` field).
     """
@@ -108,4 +109,4 @@ class CommandSpec(Generic[P]):
     completers: Mapping[str, Completer] = field(default_factory=dict)
     extra_names: Completer | None = None
     tool: bool = True
-    question: Callable[[P], str] | None = None
+    asks: bool = False

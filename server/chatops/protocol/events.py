@@ -60,6 +60,7 @@ class MessageDelta(WireModel):
 
     session_id: str
     message_id: str
+    reply_to: str = Field(description="Id of the message that is answered.")
     index: int
     delta: str
 

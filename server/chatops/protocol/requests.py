@@ -117,6 +117,7 @@ class Stream(WireModel):
     """A message that is being written, as far as it was; `messageDelta`s continue after `index`."""
 
     message_id: str
+    reply_to: str
     index: int
     content: str
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chatops.access.identity import Person, check_name
+from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
 from chatops.chat.service import Chat, Posted
@@ -18,6 +19,7 @@ from chatops.protocol.requests import (
     LeaveSession,
     SendMessage,
     SessionInfo,
+    StopGeneration,
 )
 from chatops.realtime.connection import Connection, Incoming
 from chatops.realtime.server import ChatServer
@@ -25,6 +27,7 @@ from chatops.realtime.serving import Reply, Rest
 from chatops.sessions.export import row_of
 from chatops.sessions.presence import member
 from chatops.sessions.service import Sessions, Snapshot
+from chatops.sessions.streams import Stream
 
 OK = {"ok": True}
 
@@ -32,10 +35,13 @@ OK = {"ok": True}
 class Events:
     """Serves the events of clients."""
 
-    def __init__(self, server: ChatServer, sessions: Sessions, chat: Chat, jobs: Jobs) -> None:
+    def __init__(
+        self, server: ChatServer, sessions: Sessions, chat: Chat, turns: Turns, jobs: Jobs
+    ) -> None:
         self._server = server
         self._sessions = sessions
         self._chat = chat
+        self._turns = turns
         self._jobs = jobs
 
     def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> Rest | None:
@@ -111,6 +117,13 @@ class Events:
         rows = [{"value": i.value, "label": i.label, "detail": i.detail} for i in items]
         reply({"ok": True, "items": rows})
 
+    async def stop(self, connection: Connection, request: StopGeneration, reply: Reply) -> None:
+        """End the answer that is being given."""
+        session_id, person = request.session_id, connection.person
+        reply(
+            {"ok": True, "stopped": await self._turns.stop(session_id, person, request.message_id)}
+        )
+
     def _join_ack(self, snapshot: Snapshot) -> dict[str, Any]:
         session = snapshot.session
         info = SessionInfo(
@@ -121,6 +134,7 @@ class Events:
             last_seq=snapshot.last_seq,
             members=[member(one) for one in snapshot.people],
             created_at=session.created_at,
+            assistant=snapshot.assistant if self._turns.available else "off",
         )
         jobs = [
             progress_payload(now.job, session.id, person, now.position, now.eta_s)
@@ -133,6 +147,7 @@ class Events:
             "more": snapshot.more,
             "gap": snapshot.gap,
             "jobs": jobs,
+            "streams": [] if snapshot.stream is None else [_stream(snapshot.stream)],
         }
 
 
@@ -144,10 +159,20 @@ EVENTS: Mapping[str, Serve] = MappingProxyType(
         "leaveSession": Events.leave,
         "sendMessage": Events.send,
         "executeCommand": Events.execute,
+        "stopGeneration": Events.stop,
         "completeCommand": Events.complete,
     }
 )
 """Names and payloads are those of :data:`chatops.protocol.catalogue.CLIENT_EVENTS`."""
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    return {
+        "messageId": stream.message_id,
+        "replyTo": stream.reply_to,
+        "index": stream.index,
+        "content": stream.text,
+    }
 
 
 def _posted(posted: Posted) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
+
+import orjson
 
 from chatops.access.identity import ASSISTANT, SYSTEM, Person
 from chatops.dispatch.result import CommandResult
 from chatops.protocol import events
 from chatops.protocol.base import new_id, rfc3339_now, utc_now
-from chatops.sessions.model import NewEntry
+from chatops.sessions.model import AssistantMode, NewEntry
 
 SERVER_METADATA = frozenset(
     {
@@ -50,12 +52,17 @@ def user_message(
     metadata: Mapping[str, Any] | None = None,
     command_id: str | None = None,
     asks: bool = False,
+    ask: Mapping[str, Any] | None = None,
 ) -> NewEntry:
     """Return what a person said, or the command they gave; ``asks``: the assistant is to answer.
+
+    ``ask`` is how, for ``metadata.ask``.
 
     A command has a key in any case, so that it can be found when nobody knows if it was stored.
     """
     kept = {k: v for k, v in (metadata or {}).items() if k not in SERVER_METADATA}
+    if ask:
+        kept["ask"] = dict(ask)
     if command_id:
         kept["commandId"] = command_id
     payload: dict[str, Any] = {
@@ -95,9 +102,24 @@ def assistant_message(
     return NewEntry("message", ASSISTANT, payload, key=answer_key(turn), answers=turn)
 
 
-def notice(session_id: str, actor: Person, content: str) -> NewEntry:
+MODE_KEY = b'"assistantMode"'
+"""Stands in the JSON of an entry that changes which messages the assistant answers.
+
+Nobody can say it in a text, where its quotation marks are escaped.
+"""
+
+
+def mode_in(payload: bytes) -> AssistantMode | None:
+    """Return the mode that an entry, given as JSON, sets, or None."""
+    mode = (orjson.loads(payload).get("metadata") or {}).get("assistantMode")
+    return mode if mode in get_args(AssistantMode) else None
+
+
+def notice(
+    session_id: str, actor: Person, content: str, metadata: Mapping[str, Any] | None = None
+) -> NewEntry:
     """Return the server's word on what ``actor`` did."""
-    payload = {
+    payload: dict[str, Any] = {
         "id": new_id("msg"),
         "sessionId": session_id,
         "role": "system",
@@ -105,6 +127,8 @@ def notice(session_id: str, actor: Person, content: str) -> NewEntry:
         "timestamp": rfc3339_now(),
         "author": _author(actor),
     }
+    if metadata:
+        payload["metadata"] = dict(metadata)
     return NewEntry("message", actor, payload)
 
 

@@ -13,10 +13,12 @@ import structlog
 
 from chatops.errors import StoreUnavailableError
 from chatops.protocol.strictjson import encode
+from chatops.sessions.entries import MODE_KEY, mode_in
 from chatops.sessions.model import Appended, Entry, Head, Hint
 from chatops.sessions.ports import Bus, RoomChannel, SessionStore
 from chatops.sessions.presence import PresenceLists
 from chatops.sessions.room import UNKNOWN, Room, Rooms
+from chatops.sessions.streams import DELTA, WHOLE, Streams, shown_whole
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class Following:
         bus: Bus,
         rooms: Rooms,
         presence: PresenceLists,
+        streams: Streams,
         supervisor: Supervisor,
         lost: Callable[[Room], None],
     ) -> None:
@@ -51,6 +54,7 @@ class Following:
         self._bus = bus
         self._rooms = rooms
         self._presence = presence
+        self._streams = streams
         self._supervisor = supervisor
         self._lost = lost
         self._doubtful: set[str] = set()
@@ -84,9 +88,12 @@ class Following:
 
     def emit(self, entry: Entry, payload: bytes | None = None) -> None:
         """Hand an entry to the members here."""
+        payload = payload or encode(entry.payload)
+        if room := self._rooms.get(entry.session_id):
+            _note(room, payload)
         if entry.preface is not None:
             self._channel.emit(entry.session_id, entry.preface.event, encode(entry.preface.payload))
-        self._channel.emit(entry.session_id, entry.kind, payload or encode(entry.payload))
+        self._channel.emit(entry.session_id, entry.kind, payload)
 
     # ---------------------------------------------------------------- what others stored
 
@@ -97,7 +104,9 @@ class Following:
         room = self._rooms.get(hint.session_id)
         if room is None or not _live(room):
             return
-        if hint.event.startswith("."):
+        if hint.event in (DELTA, WHOLE):
+            self._streams.heard(room, hint)
+        elif hint.event.startswith("."):
             self._presence.heard(room, hint)
         elif hint.seq == 0:
             self._channel.emit(room.session_id, hint.event, hint.payload)
@@ -183,7 +192,16 @@ class Following:
 
     def _show_hint(self, room: Room, hint: Hint) -> None:
         room.cursor = hint.seq
+        _note(room, hint.payload)
         self._channel.emit(room.session_id, hint.event, hint.payload)
+
+
+def _note(room: Room, payload: bytes) -> None:
+    """Take from an entry what it changes of the room."""
+    if room.stream is not None:
+        shown_whole(room, payload)
+    if MODE_KEY in payload:
+        room.assistant = mode_in(payload) or room.assistant
 
 
 def _live(room: Room) -> bool:

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from chatops.access.identity import Person
 from chatops.protocol.base import utc_now
-from chatops.sessions.model import Entry, Hint
+from chatops.sessions.model import AssistantMode, Entry, Hint
 from chatops.sessions.ports import SessionStore
+
+if TYPE_CHECKING:
+    from chatops.sessions.streams import Stream
 
 _PAGE = 500
 UNKNOWN = -1
@@ -54,6 +58,9 @@ class Room:
         presence_due: Whether the members' list is about to be sent.
         elsewhere: Who is in the room on other nodes.
         followed: Whether other nodes' hints about the room are asked for.
+        assistant: Which messages the assistant answers, as of the cursor.
+        stream: The message that is being written, as far as the members have seen it.
+        streamed: Id of the last such message that they have seen as a whole.
     """
 
     session_id: str
@@ -69,6 +76,9 @@ class Room:
     presence_due: bool = False
     elsewhere: dict[str, Elsewhere] = field(default_factory=dict)
     followed: bool = False
+    assistant: AssistantMode = "off"
+    stream: "Stream | None" = None
+    streamed: str = ""
 
     def admit(self, connection_id: str, person: Person) -> None:
         """Note that the person is behind the connection. A repeat may bring another name."""

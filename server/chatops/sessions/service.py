@@ -6,8 +6,8 @@ nothing can fall between the two.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -21,15 +21,30 @@ from chatops.protocol.base import MAX_ENTRIES, MAX_PAGE, utc_now
 from chatops.protocol.strictjson import encode
 from chatops.sessions.entries import client_key, notice
 from chatops.sessions.following import Following
-from chatops.sessions.model import Appended, Entry, Hint, NewEntry, Session, SessionChange
+from chatops.sessions.model import (
+    Appended,
+    AssistantMode,
+    Entry,
+    Hint,
+    NewEntry,
+    Session,
+    SessionChange,
+)
 from chatops.sessions.ports import Bus, RoomChannel, SessionStore
 from chatops.sessions.presence import MAX_MEMBERS_SHOWN, PresenceLists
 from chatops.sessions.room import UNKNOWN, Presence, Room, Rooms
+from chatops.sessions.streams import Stream, Streams
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
 
 _TRIM_EVERY = 100
+
+_MODE_WORDS: Mapping[AssistantMode, str] = {
+    "always": "lets the assistant answer every message here.",
+    "addressed": "lets the assistant answer only what is said to it: @assistant, or /ask.",
+    "off": "switched the assistant off here.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,8 @@ class Snapshot:
         more: The rest did not fit and the room has not been entered; join again.
         gap: Entries that were asked for are no longer kept.
         people: Who is there, the joining person included.
+        assistant: Which messages the assistant answers.
+        stream: The message that is being written, as far as the room has seen it.
     """
 
     session: Session
@@ -51,10 +68,16 @@ class Snapshot:
     more: bool
     gap: bool
     people: Sequence[Presence]
+    assistant: AssistantMode
+    stream: Stream | None = None
 
 
 class Sessions:
-    """All sessions, as this node sees them."""
+    """All sessions, as this node sees them.
+
+    Attributes:
+        streams: The messages that are being written.
+    """
 
     def __init__(
         self,
@@ -64,16 +87,27 @@ class Sessions:
         supervisor: Supervisor,
         *,
         max_entries: int = 0,
+        assistant: AssistantMode = "always",
     ) -> None:
+        """Make it; ``assistant`` is the mode of sessions that are new."""
         self._store = store
         self._channel = channel
         self._bus = bus
         self._supervisor = supervisor
         self._max_entries = max_entries
+        self._assistant = assistant
         self._rooms = Rooms(self._forgotten)
         self._presence = PresenceLists(self._rooms, channel, bus, supervisor)
+        self.streams = Streams(self._rooms, channel, bus)
         self._following = Following(
-            store, channel, bus, self._rooms, self._presence, supervisor, self._part_with_all
+            store,
+            channel,
+            bus,
+            self._rooms,
+            self._presence,
+            self.streams,
+            supervisor,
+            self._part_with_all,
         )
         bus.attach(self._following.hear, self._following.doubt, self._presence.node_gone)
         self._of_connection: dict[str, set[str]] = {}
@@ -132,6 +166,26 @@ class Sessions:
             await self._following.show(found)
         return found
 
+    async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
+        """Return the messages that wait for the assistant, oldest first, of one session or all."""
+        return await self._store.open_questions(session_id)
+
+    async def mode(self, session_id: str) -> AssistantMode:
+        """Return which messages the assistant answers.
+
+        Raises:
+            NotFoundError: There is no such session.
+        """
+        room = self._rooms.get(session_id)
+        if room is not None and room.cursor != UNKNOWN:
+            return room.assistant
+        session = await self._store.get_session(session_id)
+        if session is None:
+            raise NotFoundError(
+                f'There is no session "{session_id}".', "Join it once to create it."
+            )
+        return session.assistant
+
     async def open_commands(self) -> Sequence[Entry]:
         """Return the commands without result that servers took which are gone, oldest first."""
         return await self._store.open_commands()
@@ -149,6 +203,7 @@ class Sessions:
                 title=session_id,
                 owner=person,
                 created_at=utc_now(),
+                assistant=self._assistant,
             )
             session, _ = await self._store.create_session(fresh)
         authorize(
@@ -188,8 +243,10 @@ class Sessions:
             if not more:
                 room.admit(connection_id, person)
             people = room.people(MAX_MEMBERS_SHOWN)
+            self.streams.entered(room)
+            stream = room.stream and replace(room.stream)
             try:
-                reply(Snapshot(session, cursor, entries, more, gap, people))
+                reply(Snapshot(session, cursor, entries, more, gap, people, room.assistant, stream))
             except BaseException:
                 room.dismiss(connection_id)
                 raise
@@ -203,6 +260,7 @@ class Sessions:
         session = await self.enter(session_id, person)
         async with self._rooms.hold(session_id) as room:
             await self._set_cursor(room, session)
+            self.streams.entered(room)
             room.admit(connection_id, person)
             self._enter(room, connection_id)
 
@@ -247,6 +305,16 @@ class Sessions:
         entry = notice(session_id, person, f"{person.name} named this session “{title}”.")
         await self.append(session_id, entry, change=SessionChange(title=title))
 
+    async def set_mode(self, session_id: str, person: Person, mode: AssistantMode) -> None:
+        """Change which messages the assistant answers; an entry of the log says who did it."""
+        entry = notice(
+            session_id,
+            person,
+            f"{person.name} {_MODE_WORDS[mode]}",
+            {"assistantMode": mode},
+        )
+        await self.append(session_id, entry, change=SessionChange(assistant=mode))
+
     def emit(self, session_id: str, event: str, payload: dict[str, Any]) -> None:
         """Show something that is not of the log to whoever is in the room now, on any node."""
         told = encode(payload)
@@ -282,6 +350,7 @@ class Sessions:
             present = await self._store.get_session(session.id)
             room.cursor = (present or session).last_seq
             room.epoch = (present or session).epoch
+            room.assistant = (present or session).assistant
 
     def _enter(self, room: Room, connection_id: str) -> None:
         self._of_connection.setdefault(connection_id, set()).add(room.session_id)

@@ -71,6 +71,13 @@ class Unsure:
         return found
 
 
+class NobodyAsks:
+    """Questions of rooms without an assistant."""
+
+    async def owed(self) -> set[str]:
+        return set()
+
+
 class ChatNode:
     """The chat of one node; it has one command, whose runs it counts."""
 
@@ -88,7 +95,9 @@ class ChatNode:
             run=self._count,
             example="/count",
         )
-        self.chat = Chat(self.sessions, Dispatcher(Registry([spec]), authorize), supervisor)
+        dispatcher = Dispatcher(Registry([spec]), authorize)
+        questions: Any = NobodyAsks()
+        self.chat = Chat(self.sessions, dispatcher, questions, supervisor)
 
     async def _count(self, ctx: CommandContext, _given: Nothing) -> Outcome:
         self.runs.append(ctx.command_id)

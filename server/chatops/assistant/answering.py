@@ -1,0 +1,169 @@
+"""One answer: rounds of model and tools, until the model has said its last word."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatops.access.identity import Person
+from chatops.assistant.asking import AskOptions
+from chatops.assistant.briefing import Briefing
+from chatops.assistant.calls import Caller, ModelCalls
+from chatops.assistant.figures import Figures, FigureWriter
+from chatops.assistant.history import ENTRIES, conversation, spoken
+from chatops.assistant.messages import Completion, Message, Request, Tool
+from chatops.assistant.ports import AnswerCache
+from chatops.assistant.tools import Toolbelt, Tools
+from chatops.protocol.strictjson import dumps
+from chatops.sessions.model import Entry
+from chatops.sessions.service import Sessions
+
+SERVICE = "chatops_advanced"
+
+ROUNDS = 8
+"""How often a model may ask for tools before it has to answer with what it has."""
+
+CACHE_S = 3600.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has become of an answer so far; it is there also when the answer breaks off.
+
+    Attributes:
+        model_id: The model that is asked; empty before it was chosen.
+        belt: The tools' runs.
+        writer: The figures.
+        cached: Whether the answer was given before.
+    """
+
+    model_id: str = ""
+    belt: Toolbelt | None = None
+    writer: FigureWriter | None = None
+    cached: bool = False
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what is kept with the answer."""
+        kept: dict[str, Any] = {}
+        if self.model_id:
+            kept["model"] = self.model_id
+        if self.belt is not None and self.belt.steps:
+            kept["steps"] = [step.to_wire() for step in self.belt.steps]
+        if self.writer is not None and self.writer.figures:
+            kept["figures"] = [figure.to_wire() for figure in self.writer.figures]
+        if self.cached:
+            kept["cached"] = True
+        return kept
+
+
+class Answerer:
+    """Answers questions of a room."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        calls: ModelCalls,
+        tools: Tools,
+        briefing: Briefing,
+        cache: AnswerCache,
+    ) -> None:
+        self._sessions = sessions
+        self._calls = calls
+        self._tools = tools
+        self._briefing = briefing
+        self._cache = cache
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model to ask."""
+        return self._calls.available
+
+    def check_model(self, model_id: str | None) -> None:
+        """Return if questions may be answered by the model.
+
+        Raises:
+            ModelNotAllowedError: They may not.
+        """
+        self._calls.model_for(SERVICE, model_id)
+
+    async def answer(self, question: Entry, say: Say, progress: Progress) -> None:
+        """Answer the question; ``say`` is called with each piece that may be shown.
+
+        Safe to cancel at any moment; ``progress`` then has what was done until then.
+
+        Raises:
+            AppError: The model cannot be asked, or its answer broke off.
+        """
+        options = AskOptions.of(question.payload.get("metadata"))
+        author = question.payload["author"]
+        person = Person(question.author_id, author["name"])
+        caller = Caller(person, question.session_id, SERVICE)
+        progress.model_id = self._calls.model_for(SERVICE, options.model_id).model_id
+        figures = Figures()
+        progress.belt = self._tools.for_turn(person, question.session_id, figures)
+        progress.writer = writer = figures.writer()
+        messages = await self._messages(question, options, figures)
+
+        key = _key(progress.model_id, messages, self._tools.offered)
+        if (known := await self._cache.get(key)) is not None:
+            progress.cached = True
+            say(writer.feed(known) + writer.close())
+            return
+        said = await self._round(caller, messages, self._tools.offered, progress, say)
+        for left in reversed(range(ROUNDS)):
+            if not said.tool_calls:
+                break
+            say(writer.feed("\n\n") if said.text else "")
+            messages.append(Message("assistant", said.text, said.tool_calls))
+            for call in said.tool_calls:
+                result = await progress.belt.run(call)
+                messages.append(Message("tool", result.content, tool_call_id=call.id))
+            offered = self._tools.offered if left else ()
+            said = await self._round(caller, messages, offered, progress, say)
+        say(writer.close())
+        if not progress.belt.steps and said.finish == "stop" and said.text:
+            await self._cache.put(key, said.text, CACHE_S)
+
+    async def _round(
+        self,
+        caller: Caller,
+        messages: Sequence[Message],
+        offered: Sequence[Tool],
+        progress: Progress,
+        say: Say,
+    ) -> Completion:
+        request = Request(tuple(messages), tuple(offered))
+        async with self._calls.stream(caller, request, progress.model_id) as answer:
+            async for delta in answer:
+                if progress.writer is not None:
+                    say(progress.writer.feed(delta.text))
+            return answer.completion()
+
+    async def _messages(
+        self, question: Entry, options: AskOptions, figures: Figures
+    ) -> list[Message]:
+        """Return what the model is told; its figures of runs and people count as known."""
+        briefing = await self._briefing.write(question.session_id, options)
+        earlier: list[Message] = []
+        if options.history:
+            first = max(question.seq - ENTRIES, 1)
+            entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
+            earlier = conversation(entries, question)
+        for message in earlier:
+            if message.role != "assistant":
+                figures.add_text(message.content)
+        asked = spoken(question.payload)
+        figures.add_text(asked)
+        return [Message("system", briefing), *earlier, Message("user", asked)]
+
+
+def _key(model_id: str, messages: Sequence[Message], tools: Sequence[Tool]) -> str:
+    """Return the key of an answer: the whole prompt, never the question alone."""
+    whole = [
+        model_id,
+        [[one.role, one.content] for one in messages],
+        [one.name for one in tools],
+    ]
+    return hashlib.sha256(dumps(whole).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""Which messages the assistant answers."""
+
+import re
+from collections import OrderedDict
+
+from chatops.assistant.asking import AskOptions
+from chatops.assistant.client import no_model
+from chatops.assistant.speaking import told
+from chatops.assistant.turns import Turns
+from chatops.errors import AssistantOffError
+from chatops.sessions.service import Sessions
+
+_ADDRESSED = re.compile(r"(?<![\w@.])@assistant\b", re.IGNORECASE)
+
+_ROOMS_TOLD = 10_000
+
+
+class Questions:
+    """Decides whether a message is a question, and hands questions to the turns."""
+
+    def __init__(self, sessions: Sessions, turns: Turns) -> None:
+        self._sessions = sessions
+        self._turns = turns
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    async def wanted(self, session_id: str, content: str, ask: AskOptions | None = None) -> bool:
+        """Return whether the assistant is to answer a message.
+
+        A room in which it would, if there were a model, is told so once.
+
+        Raises:
+            AssistantOffError: With ``ask``: there is no model, or the room has switched it off.
+            ModelNotAllowedError: With ``ask``: not by that model.
+        """
+        if ask is not None:
+            await self.check(session_id, ask)
+            return True
+        mode = await self._sessions.mode(session_id)
+        wanted = mode == "always" or (
+            mode == "addressed" and _ADDRESSED.search(content) is not None
+        )
+        if wanted and not self._turns.available:
+            self._tell_once(session_id)
+            return False
+        return wanted
+
+    async def check(self, session_id: str, ask: AskOptions) -> None:
+        """Return if a question would be answered.
+
+        Raises:
+            AssistantOffError: There is no model, or the room has switched it off.
+            ModelNotAllowedError: Not by that model.
+        """
+        if not self._turns.available:
+            raise no_model()
+        if await self._sessions.mode(session_id) == "off":
+            raise AssistantOffError(
+                "The assistant is switched off in this session.",
+                "Switch it on with /assistant always, or /assistant addressed.",
+            )
+        self._turns.check_model(ask.model_id)
+
+    def asked(self, session_id: str) -> None:
+        """Say that a question has been stored."""
+        self._turns.asked(session_id)
+
+    async def owed(self) -> set[str]:
+        """Return the ids of the commands that the assistant has still to answer.
+
+        Raises:
+            StoreUnavailableError: Nobody knows.
+        """
+        if not self._turns.available:
+            return set()
+        found = await self._sessions.open_questions()
+        return {one.command_id for one in found if one.command_id is not None}
+
+    def _tell_once(self, session_id: str) -> None:
+        if session_id in self._told:
+            return
+        self._told[session_id] = None
+        if len(self._told) > _ROOMS_TOLD:
+            self._told.popitem(last=False)
+        self._sessions.emit(session_id, "error", told(no_model(), session_id))

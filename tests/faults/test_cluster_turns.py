@@ -1,0 +1,173 @@
+"""Answers of the assistant on several nodes, which are killed, paused and told to go."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.fleet import Fleet, fleet
+from tests.support.log import check_numbers, stored_log
+from tests.support.provider import KEY, Provider, Say, running_provider
+from tests.support.server import ServerProcess
+from tests.support.waiting import until
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.timeout(240),
+]
+
+SESSION = "desk"
+LONG = " ".join(f"word{number}" for number in range(2_000))
+SLOW = Say(" ".join(LONG.split()[:900]), pause_s=0.02)
+
+
+@asynccontextmanager
+async def cluster(folder: Path, nodes: int = 2) -> AsyncIterator[tuple[Fleet, Provider]]:
+    """Run nodes and the provider that they ask."""
+    async with running_provider() as provider:
+        settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": provider.url}
+        async with fleet(folder, nodes=nodes, **settings) as made:
+            yield made, provider
+
+
+async def ask(person: Caller, text: str) -> str:
+    """Say it; return the message's id."""
+    ack = await person.ask("sendMessage", sessionId=SESSION, content=text)
+    return str(ack["message"]["id"])
+
+
+async def answer(person: Caller, question: str) -> dict[str, Any]:
+    """Wait for the answer to a message."""
+    return await person.hears("message", lambda one: _replies_to(one) == question)
+
+
+def _replies_to(message: dict[str, Any]) -> str | None:
+    found: str | None = (message.get("metadata") or {}).get("replyTo")
+    return found
+
+
+def text_of(person: Caller, question: str) -> str:
+    """Return what somebody saw of an answer piece by piece."""
+    pieces = [one for one in person.all("messageDelta") if one["replyTo"] == question]
+    return "".join(one["delta"] for one in pieces)
+
+
+async def one_answer_each(url: str) -> list[dict[str, Any]]:
+    """Return the answers of the log; each question has one, in the order they were asked."""
+    log = await stored_log(url, SESSION)
+    check_numbers(log)
+    asked = [one["id"] for one in log if one.get("role") == "user"]
+    answers = [one for one in log if one.get("role") == "assistant"]
+    assert [_replies_to(one) for one in answers] == asked
+    return answers
+
+
+async def test_both_nodes_see_the_same_answer_and_either_stops_it(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path) as (made, provider),
+        Caller(made.urls[0], SESSION, "Ann") as ann,
+        Caller(made.urls[1], SESSION, "Ben") as ben,
+    ):
+        question = await ask(ann, "What now?")
+        whole = await answer(ben, question)
+        assert whole["content"] == (await answer(ann, question))["content"]
+        assert text_of(ann, question) == text_of(ben, question) == whole["content"]
+
+        provider.answers.append(SLOW)
+        question = await ask(ann, "Tell me all")
+        await ben.hears("messageDelta", lambda one: one["replyTo"] == question)
+        began = time.monotonic()
+        assert (await ben.ask("stopGeneration", sessionId=SESSION))["stopped"]
+        stopped = await answer(ben, question)
+        assert time.monotonic() - began < 1.0
+        assert stopped["metadata"]["stoppedBy"]["name"] == "Ben"
+        assert stopped["content"].startswith(text_of(ben, question).strip())
+        await one_answer_each(made.urls[1])
+
+
+async def test_who_joins_on_another_node_in_mid_answer_sees_all_of_it(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path) as (made, provider),
+        Caller(made.urls[0], SESSION, "Ann") as ann,
+    ):
+        provider.answers.append(Say(" ".join(LONG.split()[:300]), pause_s=0.01))
+        question = await ask(ann, "Tell me all")
+        await ann.hears("messageDelta", lambda one: one["index"] == 8)
+        async with Caller(made.urls[1], SESSION, "Ben") as ben:
+            whole = await answer(ben, question)
+            before = "".join(one["content"] for one in ben.joined["streams"])
+            assert before + text_of(ben, question) == whole["content"]
+
+
+async def test_questions_on_all_nodes_get_one_answer_each_in_order(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, nodes=3) as (made, provider),
+        Caller(made.urls[0], SESSION, "Ann") as ann,
+        Caller(made.urls[1], SESSION, "Ben") as ben,
+        Caller(made.urls[2], SESSION, "Cho") as cho,
+    ):
+        for number in range(12):
+            await asyncio.gather(*(ask(one, f"question {number}") for one in (ann, ben, cho)))
+        await until(lambda: provider.answered == 36, 60, "all are answered")
+        answers = []
+        for url in made.urls:
+            answers.append(await one_answer_each(url))
+        assert answers[0] == answers[1] == answers[2]
+        assert len(provider.requests) == 36
+
+
+@pytest.mark.parametrize("how", ["kill", "pause", "stop"])
+async def test_a_node_that_goes_in_mid_answer_leaves_one_end(tmp_path: Path, how: str) -> None:
+    async with cluster(tmp_path) as (made, provider):
+        provider.answers.append(SLOW)
+        async with Caller(made.urls[1], SESSION, "Ben") as ben:
+            async with Caller(made.urls[0], SESSION, "Ann") as ann:
+                question = await ask(ann, "Tell me all")
+                await ben.hears("messageDelta", lambda one: one["index"] >= 20)
+                waiting = await ask(ann, "And then?")
+                await _go(made.nodes[0], how)
+            ended = await answer(ben, question)
+            assert ended["metadata"]["outcome"] == "interrupted"
+            assert ended["content"].startswith("word0 word1 word2")
+            assert (await answer(ben, waiting))["metadata"]["outcome"] == "completed"
+            if how == "pause":
+                made.nodes[0].resume()
+                await until(lambda: provider.gone > 0, 30, "the one that was away has let go")
+            elif how == "stop":
+                await made.nodes[0].start()
+            last = await ask(ben, "Is all well?")
+            assert (await answer(ben, last))["metadata"]["outcome"] == "completed"
+            await one_answer_each(made.urls[1])
+        if how == "kill":
+            await made.nodes[0].start()
+
+
+async def _go(node: ServerProcess, how: str) -> None:
+    if how == "kill":
+        await node.kill()
+    elif how == "pause":
+        node.pause()
+    else:
+        assert await node.stop() == 0
+
+
+async def test_an_answer_waits_for_a_store_that_is_away(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, nodes=1) as (made, provider),
+        Caller(made.urls[0], SESSION, "Ann") as ann,
+    ):
+        provider.answers.append(Say("a few words more", pause_s=0.3))
+        question = await ask(ann, "What now?")
+        await ann.hears("messageDelta", lambda one: one["replyTo"] == question)
+        made.mongo.pause()
+        await asyncio.sleep(3)
+        made.mongo.resume()
+        said = await answer(ann, question)
+        assert said["content"].startswith("a few words more")
+        await answer(ann, await ask(ann, "And now?"))
+        await one_answer_each(made.urls[0])
