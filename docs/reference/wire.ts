@@ -245,6 +245,8 @@ export interface JoinAck {
   more: boolean;
   gap: boolean;
   jobs: BacktestProgress[];
+  /** Messages that are being written at this moment. */
+  streams?: Stream[];
 }
 
 /** Enter the room and read its log after `afterSeq`, or its newest `limit` entries. */
@@ -304,7 +306,11 @@ export interface Message {
   content: string;
   /** RFC 3339, UTC, milliseconds. */
   timestamp: string;
-  /** The sender's own; `commandId` is the server's: the text is a command. */
+  /**
+   * The sender's own; `commandId` is the server's: the text is a command. On answers of the
+   * assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, `figures`,
+   * `stoppedBy`, `error`, `cached`.
+   */
   metadata?: Record<string, unknown>;
   /** Number in the session's log: 1, 2, 3, ... without holes. */
   seq: number;
@@ -319,6 +325,20 @@ export interface MessageAck {
   commandId?: string;
 }
 
+/**
+ * More of a message that is being written; the pieces in their order are its text so far.
+ *
+ * `index` only grows. The `message` that ends it has the same id, and the whole text.
+ */
+export interface MessageDelta {
+  sessionId: string;
+  messageId: string;
+  /** Id of the message that is answered. */
+  replyTo: string;
+  index: number;
+  delta: string;
+}
+
 /** A `message` of the log. */
 export interface MessageEntry {
   id: string;
@@ -327,7 +347,11 @@ export interface MessageEntry {
   content: string;
   /** RFC 3339, UTC, milliseconds. */
   timestamp: string;
-  /** The sender's own; `commandId` is the server's: the text is a command. */
+  /**
+   * The sender's own; `commandId` is the server's: the text is a command. On answers of the
+   * assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, `figures`,
+   * `stoppedBy`, `error`, `cached`.
+   */
   metadata?: Record<string, unknown>;
   /** Number in the session's log: 1, 2, 3, ... without holes. */
   seq: number;
@@ -498,12 +522,36 @@ export interface SimulatedMember {
   fan: Fan;
 }
 
+/** Whether an answer was being given, which ends now. */
+export interface StopAck {
+  ok: true;
+  stopped: boolean;
+}
+
+/** End the answer that is being given, or the one of `messageId`; what was said stays. */
+export interface StopGeneration {
+  /** Matches `^[A-Za-z0-9_-]{1,64}$`. */
+  sessionId: string;
+  /** 0 to 64 characters. */
+  messageId?: string | null;
+}
+
 /** The strategy as it ran. */
 export interface StrategyRef {
   id: string;
   type: string;
   version: number;
   params: Record<string, unknown>;
+}
+
+/**
+ * A message that is being written, as far as it was; `messageDelta`s continue after `index`.
+ */
+export interface Stream {
+  messageId: string;
+  replyTo: string;
+  index: number;
+  content: string;
 }
 
 /** What went wrong, for a person; the server's log has the cause under `requestId`. */
@@ -528,6 +576,7 @@ export interface ClientToServerEvents {
   leaveSession: (payload: string | LeaveSession, ack?: (reply: OkAck | ErrorAck) => void) => void;
   sendMessage: (payload: SendMessage, ack?: (reply: MessageAck | ErrorAck) => void) => void;
   executeCommand: (payload: ExecuteCommand, ack?: (reply: CommandAck | ErrorAck) => void) => void;
+  stopGeneration: (payload: string | StopGeneration, ack?: (reply: StopAck | ErrorAck) => void) => void;
   completeCommand: (payload: CompleteCommand, ack?: (reply: CompleteAck | ErrorAck) => void) => void;
 }
 
@@ -538,4 +587,5 @@ export interface ServerToClientEvents {
   commandResult: (payload: CommandResult) => void;
   error: (payload: WireError) => void;
   presence: (payload: Presence) => void;
+  messageDelta: (payload: MessageDelta) => void;
 }

@@ -1,15 +1,18 @@
 """What the model is told before the conversation: its part, its rules, what the room works on."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.figures import INSTRUCTION
 from chatops.backtests.jobs.service import Jobs
-from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.ports import JobFilter, JobStore
-from chatops.backtests.strategies.book import StrategyBook
 from chatops.protocol.base import utc_now
 from chatops.sessions.service import Sessions
+
+if TYPE_CHECKING:
+    from chatops.backtests.market.catalogue import Catalogue
+    from chatops.backtests.strategies.book import StrategyBook
 
 _PART = """\
 You are the assistant of a trading team that shares a room with you. Several people speak; each of
@@ -30,8 +33,8 @@ class Briefing:
         sessions: Sessions,
         jobs: Jobs,
         job_store: JobStore,
-        book: StrategyBook,
-        catalogue: Catalogue,
+        book: "StrategyBook",
+        catalogue: "Catalogue",
     ) -> None:
         self._sessions = sessions
         self._jobs = jobs

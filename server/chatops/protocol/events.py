@@ -45,7 +45,10 @@ class Message(WireModel):
     content: str
     timestamp: Timestamp
     metadata: dict[str, Any] | None = Field(
-        None, description="The sender's own; `commandId` is the server's: the text is a command."
+        None,
+        description="The sender's own; `commandId` is the server's: the text is a command. On "
+        "answers of the assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, "
+        "`figures`, `stoppedBy`, `error`, `cached`.",
     )
     seq: int = Field(description="Number in the session's log: 1, 2, 3, ... without holes.")
     author: Author | None = None

@@ -76,7 +76,8 @@ async def run_command(url: str, session: str, text: str, name: str | None) -> in
     finally:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
     progress.end()
-    sys.stdout.write(f"{result['message']}\n")
+    answer = (result.get("data") or {}).get("answer")  # of /ask
+    sys.stdout.write(f"{answer or result['message']}\n")
     return 0 if result["success"] else 1
 
 
