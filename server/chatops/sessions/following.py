@@ -18,7 +18,7 @@ from chatops.sessions.model import Appended, Entry, Head, Hint
 from chatops.sessions.ports import Bus, RoomChannel, SessionStore
 from chatops.sessions.presence import PresenceLists
 from chatops.sessions.room import UNKNOWN, Room, Rooms
-from chatops.sessions.streams import DELTA, WHOLE, Streams, shown_whole
+from chatops.sessions.streams import ANSWER, DELTA, WHOLE, Streams, shown_whole
 from chatops.tasks import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -198,7 +198,7 @@ class Following:
 
 def _note(room: Room, payload: bytes) -> None:
     """Take from an entry what it changes of the room."""
-    if room.stream is not None:
+    if ANSWER in payload:
         shown_whole(room, payload)
     if MODE_KEY in payload:
         room.assistant = mode_in(payload) or room.assistant

@@ -4,6 +4,7 @@ Not here: storing. A room only decides what its members see next; see ``docs/top
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,7 +61,7 @@ class Room:
         followed: Whether other nodes' hints about the room are asked for.
         assistant: Which messages the assistant answers, as of the cursor.
         stream: The message that is being written, as far as the members have seen it.
-        streamed: Id of the last such message that they have seen as a whole.
+        streamed: Ids of the newest answers that they have seen as a whole.
     """
 
     session_id: str
@@ -78,7 +79,7 @@ class Room:
     followed: bool = False
     assistant: AssistantMode = "off"
     stream: "Stream | None" = None
-    streamed: str = ""
+    streamed: deque[str] = field(default_factory=lambda: deque(maxlen=8))
 
     def admit(self, connection_id: str, person: Person) -> None:
         """Note that the person is behind the connection. A repeat may bring another name."""

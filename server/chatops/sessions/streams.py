@@ -23,6 +23,9 @@ DELTA = "messageDelta"
 WHOLE = ".stream"
 """Between nodes: the whole text so far."""
 
+ANSWER = b'"role":"assistant"'
+"""Stands in the JSON of an answer; in a text, its quotation marks would be escaped."""
+
 
 @dataclass(slots=True)
 class Stream:
@@ -91,8 +94,8 @@ class Streams:
         if told is None:
             log.warning("hint_refused", reason="a stream of another form")
             return
-        if told.message_id == room.streamed:
-            return  # it has been shown as a whole
+        if told.message_id in room.streamed:
+            return  # late: it has been shown as a whole
         shown = room.stream
         if shown is None or shown.message_id != told.message_id:
             shown = Stream(told.message_id, told.reply_to)
@@ -110,10 +113,9 @@ class Streams:
 
 
 def shown_whole(room: Room, payload: bytes) -> None:
-    """Take note that the room has been shown a message; if it was being written, that is over."""
-    stream = room.stream
-    if stream is not None and stream.message_id.encode() in payload:
-        room.streamed, room.stream = stream.message_id, None
+    """Take note that the room has been shown an answer: its stream is over."""
+    room.streamed.append(orjson.loads(payload)["id"])
+    room.stream = None
 
 
 def _delta(session_id: str, stream: Stream, delta: str) -> dict[str, Any]:
