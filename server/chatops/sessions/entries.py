@@ -23,6 +23,7 @@ SERVER_METADATA = frozenset(
         "cached",
         "assistantMode",
         "ask",
+        "imported",
     }
 )
 """Keys of ``metadata`` that only the server sets."""

@@ -7,6 +7,8 @@ from chatops.protocol.base import MAX_ENTRIES, rfc3339, utc_now
 from chatops.sessions.model import Entry, Session
 from chatops.sessions.ports import SessionStore
 
+FORMAT = "chatops-session-1"
+
 
 async def entries_of(store: SessionStore, session: Session) -> AsyncIterator[Entry]:
     """Yield the log up to the number it had when ``session`` was read, oldest first."""
@@ -24,7 +26,7 @@ async def entries_of(store: SessionStore, session: Session) -> AsyncIterator[Ent
 def header(session: Session) -> dict[str, Any]:
     """Return the head of a JSON export."""
     return {
-        "format": "chatops-session-1",
+        "format": FORMAT,
         "exportedAt": rfc3339(utc_now()),
         "session": {
             "id": session.id,
