@@ -43,6 +43,8 @@ NAMES = [
     "whoami",
     "members",
     "rename",
+    "usage",
+    "models",
 ]
 RUN = "/run_backtest sma_crossover AAPL start=2011-01-03 end=2012-12-31"
 

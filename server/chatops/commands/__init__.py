@@ -1,6 +1,16 @@
 """The commands, one file a family. What a command is stands in ``dispatch``."""
 
-from chatops.commands import asking, backtests, comparing, helping, jobs, rooms, server, strategies
+from chatops.commands import (
+    asking,
+    backtests,
+    comparing,
+    helping,
+    jobs,
+    rooms,
+    server,
+    strategies,
+    usage,
+)
 from chatops.commands.toolbox import Toolbox
 from chatops.dispatch.registry import Registry
 
@@ -18,6 +28,7 @@ def build_registry(tools: Toolbox) -> Registry:
         strategies.Strategies(tools),
         asking.Asking(tools),
         rooms.Rooms(tools),
+        usage.Usage(tools),
         server.Server(tools),
     )
     registry = Registry([spec for family in families for spec in family.specs()])

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chatops.assistant.budgets import Limits
+from chatops.assistant.policies import Policies
+from chatops.assistant.ports import UsageStore
 from chatops.assistant.questions import Questions
 from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
@@ -27,6 +30,9 @@ class Toolbox:
         catalogue: Prices.
         questions: What the assistant is asked.
         turns: Its answers.
+        usage: What calls of the model used.
+        policies: Who may use which model.
+        limits: Budgets.
         server_facts: What the server says of itself, name to value.
     """
 
@@ -38,4 +44,7 @@ class Toolbox:
     catalogue: Catalogue
     questions: Questions
     turns: Turns
+    usage: UsageStore
+    policies: Policies
+    limits: Limits
     server_facts: Callable[[], dict[str, Any]]
