@@ -9,6 +9,7 @@ is 1.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from chatops import errors
+from chatops.bootstrap import Node
 from chatops.protocol.schema import json_schema, render
 from chatops.protocol.typescript import field_text, type_text
+from chatops.rest.openapi import document
+from chatops.rest.routes import operations
 from chatops.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +60,10 @@ def documents() -> dict[str, str]:
         "docs/reference/wire.schema.json": render("json") + "\n",
         "docs/reference/asyncapi.json": render("asyncapi") + "\n",
         "docs/reference/wire.ts": render("typescript") + "\n",
+        "docs/reference/openapi.json": json.dumps(
+            document(operations(Node(Settings()).rest)), indent=2
+        )
+        + "\n",
         "docs/reference/events.md": _lines(events()),
         "docs/configuration.md": _lines(configuration()),
     }

@@ -19,6 +19,7 @@ from chatops.assistant.budgets import Budgets, Limits
 from chatops.assistant.calls import ModelCalls
 from chatops.assistant.catalogue_file import load_policies
 from chatops.assistant.client import ModelClient
+from chatops.assistant.narrative import Narrator
 from chatops.assistant.questions import Questions
 from chatops.assistant.tools import Tools
 from chatops.assistant.turns import Turns
@@ -26,6 +27,7 @@ from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.market.catalogue import Catalogue
 from chatops.backtests.planning import Planner
 from chatops.backtests.strategies.book import StrategyBook
+from chatops.chat.asking import Asking
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
 from chatops.cluster.local import Alone, Unconnected
@@ -37,7 +39,9 @@ from chatops.realtime.channel import SocketChannel
 from chatops.realtime.handlers import Events
 from chatops.realtime.server import PATH, ChatServer
 from chatops.rest.errors import answers
+from chatops.rest.operations import Door
 from chatops.rest.routes import Rest
+from chatops.rest.services import Services
 from chatops.sessions.listeners import Listeners
 from chatops.sessions.service import Sessions
 from chatops.settings import Settings
@@ -101,6 +105,7 @@ class Node:
         self.model = model_for(settings)
         self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
         questions = Questions(self.sessions, self.turns)
+        self.policies, limits = load_policies(settings.models_file), limits_of(settings)
         tools = Toolbox(
             sessions=self.sessions,
             jobs=self.jobs,
@@ -110,15 +115,17 @@ class Node:
             catalogue=self.catalogue,
             questions=questions,
             turns=self.turns,
+            usage=self.store.usage,
+            policies=self.policies,
+            limits=limits,
             server_facts=self.facts,
         )
         dispatcher = Dispatcher(build_registry(tools), authorize)
         self.chat = Chat(self.sessions, dispatcher, questions, self.supervisor)
-        self.policies = load_policies(settings.models_file)
         self.calls = ModelCalls(
             self.model,
             self.policies,
-            Budgets(limits_of(settings), self.store.usage),
+            Budgets(limits, self.store.usage),
             self.store.usage,
             self.supervisor,
         )
@@ -129,6 +136,22 @@ class Node:
             Briefing(self.sessions, self.jobs, self.store.jobs, book, self.catalogue),
             MemoryCache(),
         )
+        self.rest = Services(
+            door=Door(settings.cors_origins, self.people),
+            asking=Asking(self.sessions, self.listeners, self.chat, limit_s=settings.http_wait_s),
+            dispatcher=dispatcher,
+            sessions=self.sessions,
+            session_store=self.store.sessions,
+            jobs=self.jobs,
+            job_store=self.store.jobs,
+            narrator=Narrator(self.calls),
+            policies=self.policies,
+            usage=self.store.usage,
+            limits=limits,
+            supervisor=self.supervisor,
+            health=self._ready,
+            facts=self.facts,
+        )
         self._started_at = utc_now()
         self._draining = False
 
@@ -138,9 +161,7 @@ class Node:
         self.server.attach_to(
             app, Events(self.server, self.sessions, self.chat, self.turns, self.jobs)
         )
-        Rest(self.sessions, self.store.sessions, self.store.jobs, self._ready, self.facts).add_to(
-            app
-        )
+        Rest(self.rest).add_to(app)
         app.cleanup_ctx.append(self._life)
         app.on_shutdown.append(self._drain)
         return app
@@ -200,6 +221,7 @@ class Node:
         """Say from now on that this node is not ready, and refuse what is new."""
         self._draining = True
         self.server.refuse()
+        self.rest.door.closing = True
 
     async def _ready(self) -> dict[str, Any]:
         if self._draining:

@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         120, ge=1, description="Events one person may send at once, over all connections."
     )
 
+    http_wait_s: float = Field(
+        300.0,
+        gt=0,
+        le=3600,
+        description="Seconds that an HTTP request, or a question on a plain WebSocket, waits for "
+        "its answer; an answer that comes later is in the session's log.",
+    )
+
     session_ttl_hours: float = Field(
         0.0, ge=0, description="Hours after its last entry that a session is deleted; 0 = never."
     )

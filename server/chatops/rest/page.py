@@ -1,4 +1,4 @@
-"""The plain front page: what runs here, and how to connect."""
+"""The pages: what runs here and how to connect, and where the HTTP interface is tried."""
 
 from html import escape
 from importlib.resources import files
@@ -11,13 +11,9 @@ def front_page(facts: dict[str, Any]) -> str:
         f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
         for name, value in facts.items()
     )
-    return _asset("index.html").replace("<!-- facts -->", rows)
+    return asset("index.html").replace("<!-- facts -->", rows)
 
 
-def style_sheet() -> str:
-    """Return the page's style sheet."""
-    return _asset("style.css")
-
-
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a file of the pages."""
     return files("chatops.rest").joinpath("assets", name).read_text(encoding="utf-8")
