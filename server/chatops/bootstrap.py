@@ -16,6 +16,7 @@ from chatops.adapters import Cluster, Store
 from chatops.assistant.answering import Answerer
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.budgets import Budgets, Limits
+from chatops.assistant.builder import Builder
 from chatops.assistant.calls import ModelCalls
 from chatops.assistant.catalogue_file import load_policies
 from chatops.assistant.client import ModelClient
@@ -99,6 +100,14 @@ class Node:
         self.catalogue = Catalogue(settings.market_folder)
         book = StrategyBook(self.store.strategies)
         self.model = model_for(settings)
+        self.policies = load_policies(settings.models_file)
+        self.calls = ModelCalls(
+            self.model,
+            self.policies,
+            Budgets(limits_of(settings), self.store.usage),
+            self.store.usage,
+            self.supervisor,
+        )
         self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
         questions = Questions(self.sessions, self.turns)
         tools = Toolbox(
@@ -108,20 +117,13 @@ class Node:
             planner=Planner(book, self.catalogue, settings.default_symbols),
             book=book,
             catalogue=self.catalogue,
+            builder=Builder(self.calls, book),
             questions=questions,
             turns=self.turns,
             server_facts=self.facts,
         )
         dispatcher = Dispatcher(build_registry(tools), authorize)
         self.chat = Chat(self.sessions, dispatcher, questions, self.supervisor)
-        self.policies = load_policies(settings.models_file)
-        self.calls = ModelCalls(
-            self.model,
-            self.policies,
-            Budgets(limits_of(settings), self.store.usage),
-            self.store.usage,
-            self.supervisor,
-        )
         self.turns.answerer = Answerer(
             self.sessions,
             self.calls,

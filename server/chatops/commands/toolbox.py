@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chatops.assistant.builder import Builder
 from chatops.assistant.questions import Questions
 from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
@@ -25,6 +26,7 @@ class Toolbox:
         planner: Wishes to jobs.
         book: Strategies.
         catalogue: Prices.
+        builder: Strategies from descriptions.
         questions: What the assistant is asked.
         turns: Its answers.
         server_facts: What the server says of itself, name to value.
@@ -36,6 +38,7 @@ class Toolbox:
     planner: Planner
     book: StrategyBook
     catalogue: Catalogue
+    builder: Builder
     questions: Questions
     turns: Turns
     server_facts: Callable[[], dict[str, Any]]
