@@ -18,12 +18,14 @@ import pytest
 
 from chatops.access.identity import SYSTEM, Person
 from chatops.errors import (
+    InternalError,
     LimitExceededError,
     NotFoundError,
     QueueFullError,
     StoreUnavailableError,
 )
 from chatops.sessions.model import Appended, Head, NewEntry, SessionChange
+from chatops.stores import mongo_writer
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from chatops.stores.mongo_schema import SCHEMA_VERSION
@@ -240,6 +242,41 @@ async def test_those_who_wait_are_stored_together(nodes: MongoNodes) -> None:
     await asyncio.gather(*(send(sender) for sender in range(64)))
     assert inserts() - before <= 640 / 8
     assert len(await stored_keys(store)) == 640
+
+
+async def test_a_number_that_went_to_another_node_is_not_read_if_that_node_tells(
+    nodes: MongoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_writer, "_FIRST_WAIT_S", 0.5)
+    monkeypatch.setattr(mongo_writer, "_LONGEST_WAIT_S", 1.0)
+    one, other = await nodes.open(), await nodes.open()
+    await make_room(one)
+    await append(one, "a")
+    told = await append(other, "b")
+
+    def finds() -> int:
+        with nodes.server.client() as client:
+            metrics = client.admin.command("serverStatus")["metrics"]
+        count: int = metrics["commands"]["find"]["total"]
+        return count
+
+    before = finds()
+    async with asyncio.TaskGroup() as tasks:
+        late = tasks.create_task(append(one, "c"))
+        await asyncio.sleep(0.3)  # the number 2 is refused meanwhile
+        one.sessions.heard("room", told.epoch, told.entry.seq)
+    assert late.result().entry.seq == 3
+    assert finds() == before
+
+
+async def test_an_entry_that_mongodb_refuses_is_its_senders_trouble(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    with nodes.plain() as database:
+        database.command("collMod", "entries", validator={"key": {"$ne": "bad"}})
+    with pytest.raises(InternalError):
+        await append(store, "bad")
+    assert (await append(store, "good")).entry.seq == 1
 
 
 async def test_an_entry_that_is_too_large_harms_no_neighbour(nodes: MongoNodes) -> None:

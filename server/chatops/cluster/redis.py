@@ -17,7 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from chatops.backtests.ports import Signals
-from chatops.cluster.redis_client import close_client, redis_client
+from chatops.cluster.redis_client import TIMEOUT_S, close_client, redis_client
 from chatops.cluster.seal import Sealer, Word
 from chatops.sessions.model import Hint
 from chatops.sessions.ports import Bus
@@ -211,11 +211,13 @@ class RedisCluster:
             except BaseException:
                 await self._hang_up(connection)
                 raise
+            connection.socket_timeout = None  # with one, redis-py makes a task for each sending
             self._speaker = connection
         speaker = self._speaker
         packed = speaker.pack_commands([("PUBLISH", *one) for one in batch])
         try:
-            await speaker.send_packed_command(packed, check_health=False)
+            async with asyncio.timeout(TIMEOUT_S):
+                await speaker.send_packed_command(packed, check_health=False)
         except BaseException:
             self._speaker = None
             await self._hang_up(speaker)
