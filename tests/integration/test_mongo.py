@@ -23,6 +23,7 @@ from chatops.errors import (
     QueueFullError,
     StoreUnavailableError,
 )
+from chatops.sessions.entries import assistant_message, user_message
 from chatops.sessions.model import Appended, Head, NewEntry, SessionChange
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
@@ -31,6 +32,7 @@ from chatops.tasks import Supervisor
 from tests.contracts.jobs import NOW, asker, job, submit
 from tests.support.mongo import MongoNodes, append, make_room, mongo_nodes, stored_keys
 from tests.support.services import Mongod, mongod
+from tests.support.waiting import until
 
 SECRET = "pass%40word"  # noqa: S105 - of nobody
 HOUR = timedelta(hours=1)
@@ -478,6 +480,48 @@ async def test_a_command_with_a_result_is_not_open_though_it_is_marked_so(
     assert list(await other.sessions.open_commands()) == []
 
 
+async def test_a_question_with_an_answer_is_not_open_though_it_is_marked_so(
+    nodes: MongoNodes,
+) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    asked = user_message("room", SYSTEM, "why?", key=None, asks=True)
+    turn = asked.payload["id"]
+    await store.sessions.append("room", asked)
+    await store.sessions.append(
+        "room", assistant_message("room", "msg_2", "So it is.", turn=turn, metadata={})
+    )
+    with nodes.plain() as plain:
+        marked = {"question": {"$exists": True}}
+        await until(lambda: plain["entries"].count_documents(marked) == 0, 5, "it is unmarked")
+        plain["entries"].update_one({"seq": 1}, {"$set": {"question": turn}})
+    assert list(await store.sessions.open_questions()) == []
+    assert list(await store.sessions.open_questions("room")) == []
+
+
+async def test_questions_of_one_session_keep_their_order_though_clocks_differ(
+    nodes: MongoNodes,
+) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    for text in ("first", "second"):
+        entry = user_message("room", SYSTEM, text, key=None, asks=True)
+        await store.sessions.append("room", entry)
+    with nodes.plain() as plain:
+        plain["entries"].update_one({"seq": 1}, {"$inc": {"atUs": 5_000_000}})
+    assert [entry.seq for entry in await store.sessions.open_questions("room")] == [1, 2]
+
+
+async def test_a_session_of_before_the_assistant_has_it_always(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    with nodes.plain() as plain:
+        plain["sessions"].update_one({}, {"$unset": {"assistant": ""}})
+    session = await store.sessions.get_session("room")
+    assert session is not None
+    assert session.assistant == "always"
+
+
 async def test_a_server_goes_on_saying_that_it_lives(nodes: MongoNodes) -> None:
     store = await nodes.open()
     with nodes.plain() as plain:
@@ -584,7 +628,14 @@ def explain(plain: Any, collection: str, which: dict[str, Any], **options: Any) 
     [
         ("entries", {"log": 1, "seq": {"$gt": 5}}, {"sort": {"seq": 1}}, "number"),
         ("entries", {"log": 1, "authorId": "a", "key": "k"}, {}, "key"),
-        ("entries", {"kind": "commandResult", "commandId": {"$in": ["a"]}}, {}, "result"),
+        ("entries", {"$or": [{"log": 1, "authorId": "a", "key": "k"}]}, {}, "key"),
+        (
+            "entries",
+            {"$or": [{"log": 1, "kind": "commandResult", "commandId": "a"}]},
+            {},
+            "result",
+        ),
+        ("entries", {"log": 1, "sessionId": "a", "question": {"$in": ["q"]}}, {}, "question"),
         ("entries", {"kind": "closed", "atUs": {"$lt": 5}}, {}, "closed"),
         ("jobs", {"askers.commandId": "c"}, {}, "command"),
         ("jobs", {"labels": {"$all": ["session:a"]}}, {"sort": {"createdAt": -1}}, "labels"),

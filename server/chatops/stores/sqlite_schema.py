@@ -144,7 +144,13 @@ CREATE INDEX usage_person ON usage (person_id, at_us);
 CREATE INDEX usage_session ON usage (session_id, at_us);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+ALTER TABLE sessions ADD COLUMN assistant TEXT NOT NULL DEFAULT 'always';
+ALTER TABLE entries ADD COLUMN question TEXT;   -- id of a message that waits for its answer
+CREATE INDEX entries_question ON entries (session_id, question) WHERE question IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 
