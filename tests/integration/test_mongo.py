@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from chatops.access.identity import SYSTEM, Person
+from chatops.assistant.ports import Floor, Saying
 from chatops.errors import (
     LimitExceededError,
     NotFoundError,
@@ -534,6 +535,29 @@ async def test_a_server_goes_on_saying_that_it_lives(nodes: MongoNodes) -> None:
         assert plain["nodes"].count_documents({}) == 0
 
 
+# ------------------------------------------------------------------- floors
+
+
+async def test_of_takers_on_many_nodes_one_gets_the_floor_and_the_others_see_who(
+    nodes: MongoNodes,
+) -> None:
+    stores = await asyncio.gather(*(nodes.open() for _ in range(3)))
+    await make_room(stores[0])
+    for fence in range(1, 6):
+        taken = await asyncio.gather(*(stores[n % 3].floors.take("room") for n in range(21)))
+        assert [one for one in taken if one is not None] == [fence]
+        saying = Saying("msg_1", "msg_2", f"word {fence}")
+        holder = stores[taken.index(fence) % 3]
+        await holder.floors.keep("room", fence, saying)
+        seen = await asyncio.gather(*(store.floors.saying("room") for store in stores))
+        assert seen == [Floor("room", fence, saying)] * 3
+        assert await stores[fence % 3].floors.stop("room", SYSTEM)
+        floor = await holder.floors.keep("room", fence, saying)
+        assert floor is not None
+        assert floor.stopped_by == SYSTEM
+        await holder.floors.give_back("room", fence)
+
+
 # ------------------------------------------------------------------- jobs
 
 
@@ -637,6 +661,7 @@ def explain(plain: Any, collection: str, which: dict[str, Any], **options: Any) 
         ),
         ("entries", {"log": 1, "sessionId": "a", "question": {"$in": ["q"]}}, {}, "question"),
         ("entries", {"kind": "closed", "atUs": {"$lt": 5}}, {}, "closed"),
+        ("floors", {"until": {"$exists": True}}, {"hint": "held"}, "held"),
         ("jobs", {"askers.commandId": "c"}, {}, "command"),
         ("jobs", {"labels": {"$all": ["session:a"]}}, {"sort": {"createdAt": -1}}, "labels"),
         (

@@ -19,7 +19,7 @@ INDEX_TIMEOUT_S = 60.0
 _TRIES = 5
 
 Collection = Literal[
-    "sessions", "entries", "jobs", "job_files", "strategies", "usage", "nodes", "meta"
+    "sessions", "entries", "floors", "jobs", "job_files", "strategies", "usage", "nodes", "meta"
 ]
 
 CLOSED = "closed"
@@ -47,6 +47,7 @@ INDEXES: Mapping[Collection, tuple[Index, ...]] = {
         Index("question", ("sessionId", "question"), only={"question": {"$exists": True}}),
         Index("closed", ("atUs",), only={"kind": CLOSED}),
     ),
+    "floors": (Index("held", ("until",), only={"until": {"$exists": True}}),),
     "jobs": (
         Index("fingerprint", ("fingerprint", "state")),
         Index("state", ("state", "kind", "-endedAt")),

@@ -182,6 +182,7 @@ class SqliteSessionStore:
                 connection.execute(
                     "DELETE FROM job_askers WHERE session_id = ? AND answered = 0", (session_id,)
                 )
+                connection.execute("DELETE FROM floors WHERE session_id = ?", (session_id,))
                 connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
             return old
 
