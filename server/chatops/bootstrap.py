@@ -12,7 +12,7 @@ from aiohttp import web
 from chatops import __version__
 from chatops.access.permissions import authorize
 from chatops.access.rates import PersonRates, Rate
-from chatops.adapters import Cluster, Store
+from chatops.adapters import Answers, Cluster, Store
 from chatops.assistant.answering import Answerer
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.budgets import Budgets, Limits
@@ -29,6 +29,7 @@ from chatops.backtests.planning import Planner
 from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
+from chatops.cluster.cache import MemoryCache
 from chatops.cluster.local import Alone, Unconnected
 from chatops.commands import Toolbox, build_registry
 from chatops.dispatch.dispatcher import Dispatcher
@@ -67,6 +68,7 @@ class Node:
         self.supervisor = Supervisor()
         self.store = store_for(settings, self.supervisor)
         self.cluster = cluster_for(settings, self.supervisor)
+        self.answers = answers_for(settings)
         by_ticket = settings.queue == "celery"
         self.tickets = tickets_for(settings) if by_ticket else None
         self.pool = None if by_ticket else pool_for(settings, self.supervisor)
@@ -129,7 +131,7 @@ class Node:
             self.calls,
             Tools(dispatcher, self.jobs, self.store.jobs),
             Briefing(self.sessions, self.jobs, self.store.jobs, book, self.catalogue),
-            MemoryCache(),
+            self.answers,
         )
         self._started_at = utc_now()
         self._draining = False
@@ -170,7 +172,9 @@ class Node:
     async def _life(self, _app: web.Application) -> AsyncIterator[None]:
         await self.store.open()
         try:
-            self.cluster.open(await self.store.secret())
+            key = await self.store.secret()
+            self.cluster.open(key)
+            self.answers.open(key)
             if self.pool is not None:
                 self.pool.open()
             if self.tickets is not None:
@@ -194,6 +198,7 @@ class Node:
             if self.tickets is not None:
                 await self.tickets.close(RELEASE_S)
             await self.model.close()
+            await self.answers.close()
             await self.cluster.close()
             await self.supervisor.close(0.5)
             await self.store.close()
@@ -317,6 +322,15 @@ def cluster_for(settings: Settings, supervisor: Supervisor) -> Cluster:
     return RedisCluster(
         settings.redis_url.get_secret_value(), settings.cluster_prefix, new_id("node"), supervisor
     )
+
+
+def answers_for(settings: Settings) -> Answers:
+    """Return the cache of answers that the settings choose; it is not opened."""
+    if settings.mongodb_uri is None or settings.redis_url is None:
+        return MemoryCache()
+    from chatops.cluster.redis_cache import RedisCache
+
+    return RedisCache(settings.redis_url.get_secret_value(), settings.cluster_prefix)
 
 
 def _state(cluster: Cluster) -> str:

@@ -148,7 +148,7 @@ class SessionWriter:
     async def _write(self, batch: list[Waiting]) -> None:
         try:
             await self._store(batch)
-            await self._close_commands(batch)
+            await self._close(batch)
         except StoreUnavailableError as error:
             _fail(batch, error)
             self._give_up()  # they would only wait for the same failure
@@ -278,18 +278,26 @@ class SessionWriter:
                 left.append(one)
         return left
 
-    async def _close_commands(self, batch: Sequence[Waiting]) -> None:
-        """Note that commands have their result; whoever looks for open ones makes sure anyway."""
+    async def _close(self, batch: Sequence[Waiting]) -> None:
+        """Note what has its end; whoever looks for what is open makes sure anyway."""
+        commands = [one.new.command_id for one in batch if one.new.kind == "commandResult"]
+        if commands:
+            await self._unset("open", {"commandId": {"$in": commands}, "open": {"$exists": True}})
+        turns = [one.new.answers for one in batch if one.new.answers is not None]
+        if turns:
+            which = {"sessionId": self._session_id, "question": {"$in": turns}}
+            await self._unset("question", which)
+
+    async def _unset(self, field: str, which: dict[str, Any]) -> None:
         from pymongo import WriteConcern
 
-        answered = [one.new.command_id for one in batch if one.new.kind == "commandResult"]
-        if not answered or self._log is None:
+        if self._log is None:
             return
+        which["log"] = self._log.id
         entries = self._database["entries"].with_options(write_concern=WriteConcern(1))
-        which = {"log": self._log.id, "commandId": {"$in": answered}, "open": {"$exists": True}}
         try:
             await self._database.call(
-                lambda: entries.update_many(which, {"$unset": {"open": ""}}), "save"
+                lambda: entries.update_many(which, {"$unset": {field: ""}}), "save"
             )
         except StoreUnavailableError:
             self._log = None
