@@ -336,7 +336,10 @@ export interface MessageDelta {
   /** Id of the message that is answered. */
   replyTo: string;
   index: number;
+  /** Empty where it only shows that somebody writes. */
   delta: string;
+  /** The command that the assistant runs now. */
+  doing?: string;
 }
 
 /** A `message` of the log. */

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from chatops.assistant.ports import FloorStore, UsageStore
+from chatops.assistant.ports import AnswerCache, FloorStore, UsageStore
 from chatops.backtests.ports import JobStore, Signals, StrategyStore
 from chatops.sessions.ports import Bus, SessionStore
 
@@ -91,4 +91,16 @@ class Cluster(Bus, Signals, Protocol):
 
     async def close(self) -> None:
         """Say goodbye."""
+        ...
+
+
+class Answers(AnswerCache, Protocol):
+    """What every cache of answers is to the composition root."""
+
+    def open(self, key: bytes) -> None:
+        """Believe from now on what nodes with this key have put there."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
         ...

@@ -12,10 +12,11 @@ from aiohttp import web
 from chatops import __version__
 from chatops.access.permissions import authorize
 from chatops.access.rates import PersonRates, Rate
-from chatops.adapters import Cluster, Store
+from chatops.adapters import Answers, Cluster, Store
 from chatops.assistant.answering import Answerer
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.budgets import Budgets, Limits
+from chatops.assistant.builder import Builder
 from chatops.assistant.calls import ModelCalls
 from chatops.assistant.catalogue_file import load_policies
 from chatops.assistant.client import ModelClient
@@ -30,6 +31,7 @@ from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.asking import Asking
 from chatops.chat.reports import JobReports
 from chatops.chat.service import Chat
+from chatops.cluster.cache import MemoryCache
 from chatops.cluster.local import Alone, Unconnected
 from chatops.commands import Toolbox, build_registry
 from chatops.dispatch.dispatcher import Dispatcher
@@ -70,6 +72,7 @@ class Node:
         self.supervisor = Supervisor()
         self.store = store_for(settings, self.supervisor)
         self.cluster = cluster_for(settings, self.supervisor)
+        self.answers = answers_for(settings)
         by_ticket = settings.queue == "celery"
         self.tickets = tickets_for(settings) if by_ticket else None
         self.pool = None if by_ticket else pool_for(settings, self.supervisor)
@@ -103,9 +106,16 @@ class Node:
         self.catalogue = Catalogue(settings.market_folder)
         book = StrategyBook(self.store.strategies)
         self.model = model_for(settings)
+        self.policies, limits = load_policies(settings.models_file), limits_of(settings)
+        self.calls = ModelCalls(
+            self.model,
+            self.policies,
+            Budgets(limits, self.store.usage),
+            self.store.usage,
+            self.supervisor,
+        )
         self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
         questions = Questions(self.sessions, self.turns)
-        self.policies, limits = load_policies(settings.models_file), limits_of(settings)
         tools = Toolbox(
             sessions=self.sessions,
             jobs=self.jobs,
@@ -113,6 +123,7 @@ class Node:
             planner=Planner(book, self.catalogue, settings.default_symbols),
             book=book,
             catalogue=self.catalogue,
+            builder=Builder(self.calls, book),
             questions=questions,
             turns=self.turns,
             usage=self.store.usage,
@@ -122,19 +133,12 @@ class Node:
         )
         dispatcher = Dispatcher(build_registry(tools), authorize)
         self.chat = Chat(self.sessions, dispatcher, questions, self.supervisor)
-        self.calls = ModelCalls(
-            self.model,
-            self.policies,
-            Budgets(limits, self.store.usage),
-            self.store.usage,
-            self.supervisor,
-        )
         self.turns.answerer = Answerer(
             self.sessions,
             self.calls,
             Tools(dispatcher, self.jobs, self.store.jobs),
             Briefing(self.sessions, self.jobs, self.store.jobs, book, self.catalogue),
-            MemoryCache(),
+            self.answers,
         )
         self.rest = Services(
             door=Door(settings.cors_origins, self.people),
@@ -189,7 +193,9 @@ class Node:
     async def _life(self, _app: web.Application) -> AsyncIterator[None]:
         await self.store.open()
         try:
-            self.cluster.open(await self.store.secret())
+            key = await self.store.secret()
+            self.cluster.open(key)
+            self.answers.open(key)
             if self.pool is not None:
                 self.pool.open()
             if self.tickets is not None:
@@ -213,6 +219,7 @@ class Node:
             if self.tickets is not None:
                 await self.tickets.close(RELEASE_S)
             await self.model.close()
+            await self.answers.close()
             await self.cluster.close()
             await self.supervisor.close(0.5)
             await self.store.close()
@@ -337,6 +344,15 @@ def cluster_for(settings: Settings, supervisor: Supervisor) -> Cluster:
     return RedisCluster(
         settings.redis_url.get_secret_value(), settings.cluster_prefix, new_id("node"), supervisor
     )
+
+
+def answers_for(settings: Settings) -> Answers:
+    """Return the cache of answers that the settings choose; it is not opened."""
+    if settings.mongodb_uri is None or settings.redis_url is None:
+        return MemoryCache()
+    from chatops.cluster.redis_cache import RedisCache
+
+    return RedisCache(settings.redis_url.get_secret_value(), settings.cluster_prefix)
 
 
 def _state(cluster: Cluster) -> str:

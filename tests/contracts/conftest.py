@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from chatops.assistant.ports import UsageStore
+from chatops.assistant.ports import FloorStore, UsageStore
 from chatops.backtests.ports import JobStore, StrategyStore
 from chatops.sessions.ports import SessionStore
 from chatops.stores.mongo_database import Driver
@@ -20,6 +20,9 @@ from tests.support.services import Mongod
 class Store(Protocol):
     @property
     def sessions(self) -> SessionStore: ...
+
+    @property
+    def floors(self) -> FloorStore: ...
 
     @property
     def jobs(self) -> JobStore: ...
@@ -45,7 +48,7 @@ async def _sqlite(request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
     opened: list[SqliteStore] = []
 
     async def open_store() -> Store:
-        store = SqliteStore(folder, lease_s=LEASE_S)
+        store = SqliteStore(folder, lease_s=LEASE_S, floor_lease_s=LEASE_S)
         await store.open()
         opened.append(store)
         return store
@@ -98,6 +101,11 @@ async def successor(store: Store, open_store: OpenStore) -> OpenStore:
 @pytest.fixture
 def sessions(store: Store) -> SessionStore:
     return store.sessions
+
+
+@pytest.fixture
+def floors(store: Store) -> FloorStore:
+    return store.floors
 
 
 @pytest.fixture

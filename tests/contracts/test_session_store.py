@@ -181,7 +181,7 @@ async def test_a_repeat_returns_the_first_entry_and_changes_nothing(
     first = await sessions.append("room", said("first", key="k", command_id="c1"))
     await sessions.append("room", said("between"))
     again = await sessions.append(
-        "room", said("other words", key="k", command_id="c2"), title="Other"
+        "room", said("other words", key="k", command_id="c2"), change=SessionChange("Other")
     )
     assert again.duplicate
     assert again.entry == first.entry

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.assisted import answer, ask, replies_to
 from tests.support.caller import Caller
 from tests.support.fleet import Fleet, fleet
 from tests.support.log import check_numbers, stored_log
@@ -35,22 +36,6 @@ async def cluster(folder: Path, nodes: int = 2) -> AsyncIterator[tuple[Fleet, Pr
             yield made, provider
 
 
-async def ask(person: Caller, text: str) -> str:
-    """Say it; return the message's id."""
-    ack = await person.ask("sendMessage", sessionId=SESSION, content=text)
-    return str(ack["message"]["id"])
-
-
-async def answer(person: Caller, question: str) -> dict[str, Any]:
-    """Wait for the answer to a message."""
-    return await person.hears("message", lambda one: _replies_to(one) == question)
-
-
-def _replies_to(message: dict[str, Any]) -> str | None:
-    found: str | None = (message.get("metadata") or {}).get("replyTo")
-    return found
-
-
 def text_of(person: Caller, question: str) -> str:
     """Return what somebody saw of an answer piece by piece."""
     pieces = [one for one in person.all("messageDelta") if one["replyTo"] == question]
@@ -63,7 +48,7 @@ async def one_answer_each(url: str) -> list[dict[str, Any]]:
     check_numbers(log)
     asked = [one["id"] for one in log if one.get("role") == "user"]
     answers = [one for one in log if one.get("role") == "assistant"]
-    assert [_replies_to(one) for one in answers] == asked
+    assert [replies_to(one) for one in answers] == asked
     return answers
 
 
@@ -145,6 +130,27 @@ async def test_a_node_that_goes_in_mid_answer_leaves_one_end(tmp_path: Path, how
             await one_answer_each(made.urls[1])
         if how == "kill":
             await made.nodes[0].start()
+
+
+async def test_a_server_alone_that_is_killed_ends_its_turn_when_it_is_back(tmp_path: Path) -> None:
+    async with running_provider() as provider:
+        settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": provider.url}
+        async with ServerProcess(tmp_path / "data", **settings) as server:
+            provider.answers.append(SLOW)
+            async with Caller(server.url, SESSION, "Ann") as ann:
+                question = await ask(ann, "Tell me all")
+                await ann.hears("messageDelta", lambda one: one["index"] >= 20)
+                waiting = await ask(ann, "And then?")
+                await server.kill()
+            await server.start()
+            async with Caller(server.url, SESSION, "Ann") as ann:
+                await until(lambda: provider.answered == 1, 30, "what waited is answered")
+                await answer(ann, await ask(ann, "Is all well?"))
+                ended, then, _ = await one_answer_each(server.url)
+                assert replies_to(ended) == question
+                assert ended["metadata"]["outcome"] == "interrupted"
+                assert ended["content"].startswith("word0 word1 word2")
+                assert replies_to(then) == waiting
 
 
 async def _go(node: ServerProcess, how: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chatops.access.identity import SYSTEM
+from chatops.assistant.ports import Floor, Saying
 from chatops.errors import StoreUnavailableError
 from chatops.sessions.model import Appended
 from chatops.stores.mongo import MongoStore
@@ -69,6 +71,22 @@ async def test_an_append_to_a_paused_mongodb_may_be_stored_and_its_retry_finds_o
     assert (await insist(store, "a")).entry.seq == 2
     assert (await insist(store, "b")).entry.seq == 3
     assert await stored_keys(store) == ["before", "a", "b"]
+
+
+async def test_a_holder_finds_its_floor_again_when_mongodb_is_back(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    fence = await store.floors.take("room")
+    assert fence is not None
+    saying = Saying("msg_1", "msg_2", "So far")
+    await store.floors.keep("room", fence, saying)
+    with paused(nodes.server):
+        took_s, error = await refused_in_s(store.floors.stop("room", SYSTEM))
+        assert took_s < 3.5
+        assert "may or may not be saved" in error.message
+    more = Saying("msg_1", "msg_2", "So far and further")
+    assert await store.floors.stop("room", SYSTEM)
+    assert await store.floors.keep("room", fence, more) == Floor("room", fence, more, SYSTEM)
 
 
 async def test_many_sessions_are_refused_soon_and_then_at_once(nodes: MongoNodes) -> None:

@@ -357,3 +357,17 @@ async def test_a_member_whose_socket_dies_in_a_broadcast_hurts_nobody(
     for client in clients:
         await client._http.close()
     await until(lambda: not any(leftovers(node).values()), 10, "nothing is left")
+
+
+async def test_rooms_that_share_a_member_are_told_in_one_turn(server: tuple[Node, str]) -> None:
+    node, url = server
+    async with RawClient(url) as both, RawClient(url) as desk, RawClient(url) as hall:
+        for number, (client, room) in enumerate(
+            [(both, "desk"), (both, "hall"), (desk, "desk"), (hall, "hall")], start=1
+        ):
+            await client.ask(number, "joinSession", room)
+        for number, room in enumerate(["desk", "hall", "desk", "hall"]):
+            await node.server.emit("message", {"number": number}, room=f"session:{room}")
+        assert await numbers(both, 4) == [0, 1, 2, 3]
+        assert await numbers(desk, 2) == [0, 2]
+        assert await numbers(hall, 2) == [1, 3]

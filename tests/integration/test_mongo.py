@@ -17,13 +17,17 @@ from typing import Any
 import pytest
 
 from chatops.access.identity import SYSTEM, Person
+from chatops.assistant.ports import Floor, Saying
 from chatops.errors import (
+    InternalError,
     LimitExceededError,
     NotFoundError,
     QueueFullError,
     StoreUnavailableError,
 )
+from chatops.sessions.entries import assistant_message, user_message
 from chatops.sessions.model import Appended, Head, NewEntry, SessionChange
+from chatops.stores import mongo_writer
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from chatops.stores.mongo_schema import SCHEMA_VERSION
@@ -31,6 +35,7 @@ from chatops.tasks import Supervisor
 from tests.contracts.jobs import NOW, asker, job, submit
 from tests.support.mongo import MongoNodes, append, make_room, mongo_nodes, stored_keys
 from tests.support.services import Mongod, mongod
+from tests.support.waiting import until
 
 SECRET = "pass%40word"  # noqa: S105 - of nobody
 HOUR = timedelta(hours=1)
@@ -240,6 +245,41 @@ async def test_those_who_wait_are_stored_together(nodes: MongoNodes) -> None:
     await asyncio.gather(*(send(sender) for sender in range(64)))
     assert inserts() - before <= 640 / 8
     assert len(await stored_keys(store)) == 640
+
+
+async def test_a_number_that_went_to_another_node_is_not_read_if_that_node_tells(
+    nodes: MongoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_writer, "_FIRST_WAIT_S", 0.5)
+    monkeypatch.setattr(mongo_writer, "_LONGEST_WAIT_S", 1.0)
+    one, other = await nodes.open(), await nodes.open()
+    await make_room(one)
+    await append(one, "a")
+    told = await append(other, "b")
+
+    def finds() -> int:
+        with nodes.server.client() as client:
+            metrics = client.admin.command("serverStatus")["metrics"]
+        count: int = metrics["commands"]["find"]["total"]
+        return count
+
+    before = finds()
+    async with asyncio.TaskGroup() as tasks:
+        late = tasks.create_task(append(one, "c"))
+        await asyncio.sleep(0.3)  # the number 2 is refused meanwhile
+        one.sessions.heard("room", told.epoch, told.entry.seq)
+    assert late.result().entry.seq == 3
+    assert finds() == before
+
+
+async def test_an_entry_that_mongodb_refuses_is_its_senders_trouble(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    with nodes.plain() as database:
+        database.command("collMod", "entries", validator={"key": {"$ne": "bad"}})
+    with pytest.raises(InternalError):
+        await append(store, "bad")
+    assert (await append(store, "good")).entry.seq == 1
 
 
 async def test_an_entry_that_is_too_large_harms_no_neighbour(nodes: MongoNodes) -> None:
@@ -478,6 +518,48 @@ async def test_a_command_with_a_result_is_not_open_though_it_is_marked_so(
     assert list(await other.sessions.open_commands()) == []
 
 
+async def test_a_question_with_an_answer_is_not_open_though_it_is_marked_so(
+    nodes: MongoNodes,
+) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    asked = user_message("room", SYSTEM, "why?", key=None, asks=True)
+    turn = asked.payload["id"]
+    await store.sessions.append("room", asked)
+    await store.sessions.append(
+        "room", assistant_message("room", "msg_2", "So it is.", turn=turn, metadata={})
+    )
+    with nodes.plain() as plain:
+        marked = {"question": {"$exists": True}}
+        await until(lambda: plain["entries"].count_documents(marked) == 0, 5, "it is unmarked")
+        plain["entries"].update_one({"seq": 1}, {"$set": {"question": turn}})
+    assert list(await store.sessions.open_questions()) == []
+    assert list(await store.sessions.open_questions("room")) == []
+
+
+async def test_questions_of_one_session_keep_their_order_though_clocks_differ(
+    nodes: MongoNodes,
+) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    for text in ("first", "second"):
+        entry = user_message("room", SYSTEM, text, key=None, asks=True)
+        await store.sessions.append("room", entry)
+    with nodes.plain() as plain:
+        plain["entries"].update_one({"seq": 1}, {"$inc": {"atUs": 5_000_000}})
+    assert [entry.seq for entry in await store.sessions.open_questions("room")] == [1, 2]
+
+
+async def test_a_session_of_before_the_assistant_has_it_always(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    await make_room(store)
+    with nodes.plain() as plain:
+        plain["sessions"].update_one({}, {"$unset": {"assistant": ""}})
+    session = await store.sessions.get_session("room")
+    assert session is not None
+    assert session.assistant == "always"
+
+
 async def test_a_server_goes_on_saying_that_it_lives(nodes: MongoNodes) -> None:
     store = await nodes.open()
     with nodes.plain() as plain:
@@ -488,6 +570,29 @@ async def test_a_server_goes_on_saying_that_it_lives(nodes: MongoNodes) -> None:
             await asyncio.sleep(0.1)
         await store.close()
         assert plain["nodes"].count_documents({}) == 0
+
+
+# ------------------------------------------------------------------- floors
+
+
+async def test_of_takers_on_many_nodes_one_gets_the_floor_and_the_others_see_who(
+    nodes: MongoNodes,
+) -> None:
+    stores = await asyncio.gather(*(nodes.open() for _ in range(3)))
+    await make_room(stores[0])
+    for fence in range(1, 6):
+        taken = await asyncio.gather(*(stores[n % 3].floors.take("room") for n in range(21)))
+        assert [one for one in taken if one is not None] == [fence]
+        saying = Saying("msg_1", "msg_2", f"word {fence}")
+        holder = stores[taken.index(fence) % 3]
+        await holder.floors.keep("room", fence, saying)
+        seen = await asyncio.gather(*(store.floors.saying("room") for store in stores))
+        assert seen == [Floor("room", fence, saying)] * 3
+        assert await stores[fence % 3].floors.stop("room", SYSTEM)
+        floor = await holder.floors.keep("room", fence, saying)
+        assert floor is not None
+        assert floor.stopped_by == SYSTEM
+        await holder.floors.give_back("room", fence)
 
 
 # ------------------------------------------------------------------- jobs
@@ -584,8 +689,16 @@ def explain(plain: Any, collection: str, which: dict[str, Any], **options: Any) 
     [
         ("entries", {"log": 1, "seq": {"$gt": 5}}, {"sort": {"seq": 1}}, "number"),
         ("entries", {"log": 1, "authorId": "a", "key": "k"}, {}, "key"),
-        ("entries", {"kind": "commandResult", "commandId": {"$in": ["a"]}}, {}, "result"),
+        ("entries", {"$or": [{"log": 1, "authorId": "a", "key": "k"}]}, {}, "key"),
+        (
+            "entries",
+            {"$or": [{"log": 1, "kind": "commandResult", "commandId": "a"}]},
+            {},
+            "result",
+        ),
+        ("entries", {"log": 1, "sessionId": "a", "question": {"$in": ["q"]}}, {}, "question"),
         ("entries", {"kind": "closed", "atUs": {"$lt": 5}}, {}, "closed"),
+        ("floors", {"until": {"$exists": True}}, {"hint": "held"}, "held"),
         ("jobs", {"askers.commandId": "c"}, {}, "command"),
         ("jobs", {"labels": {"$all": ["session:a"]}}, {"sort": {"createdAt": -1}}, "labels"),
         (

@@ -140,6 +140,27 @@ async def test_a_folder_of_before_the_language_models_is_brought_up_to_date(
         assert connection.execute("SELECT id FROM strategies").fetchall() == [("old",)]
 
 
+async def test_a_session_of_before_the_assistant_has_it_always(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, path, MIGRATIONS[:3])
+        connection.execute(
+            "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at, touched_us,"
+            " last_seq) VALUES ('old', 'e', 'Old', 'a', 'A', '2026-01-01T00:00:00+00:00', 1, 1)"
+        )
+        connection.execute(
+            "INSERT INTO entries (session_id, seq, kind, author_id, payload)"
+            " VALUES ('old', 1, 'message', 'a', '{}')"
+        )
+    store = SqliteStore(tmp_path)
+    await store.open()
+    session = await store.sessions.get_session("old")
+    assert session is not None
+    assert (session.assistant, session.last_seq) == ("always", 1)
+    assert list(await store.sessions.open_questions()) == []
+    await store.close()
+
+
 def test_migrations_run_forward_once_and_a_failing_one_is_undone(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     second = "CREATE TABLE extra (id INTEGER); INSERT INTO extra VALUES (1)"

@@ -3,17 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chatops.assistant.usage import UsageFilter
-from chatops.bootstrap import Node
+from tests.support.assisted import answer, ask, replies_to, room
 from tests.support.caller import Caller
-from tests.support.inprocess import running_node
-from tests.support.provider import KEY, Provider, Say, quota, running_provider
+from tests.support.provider import Provider, Say, quota, running_provider
 
 LONG = " ".join(f"word{number}" for number in range(400))
 
@@ -22,34 +19,6 @@ LONG = " ".join(f"word{number}" for number in range(400))
 async def provider() -> AsyncIterator[Provider]:
     async with running_provider() as it:
         yield it
-
-
-@asynccontextmanager
-async def room(
-    folder: Path, provider: Provider, *names: str, **settings: object
-) -> AsyncIterator[tuple[Node, list[Caller]]]:
-    """Yield a server with that provider, and people in one room of it."""
-    chosen = {"openai_api_key": KEY, "openai_base_url": provider.url, **settings}
-    async with AsyncExitStack() as stack:
-        node, url = await stack.enter_async_context(running_node(folder, **chosen))
-        people = [await stack.enter_async_context(Caller(url, "room", name)) for name in names]
-        yield node, people
-
-
-async def ask(person: Caller, text: str) -> str:
-    """Say it; return the message's id."""
-    ack = await person.ask("sendMessage", sessionId=person.session, content=text)
-    return str(ack["message"]["id"])
-
-
-async def answer(person: Caller, question: str) -> dict[str, Any]:
-    """Wait for the answer to a message."""
-    return await person.hears("message", lambda one: replies_to(one) == question)
-
-
-def replies_to(message: dict[str, Any]) -> str | None:
-    found: str | None = (message.get("metadata") or {}).get("replyTo")
-    return found
 
 
 async def test_an_answer_is_streamed_and_then_stored_as_a_whole(
@@ -83,12 +52,13 @@ async def test_pieces_come_at_most_twenty_times_a_second(
         assert len(ann.all("messageDelta")) <= (time.monotonic() - began) * 20 + 2
 
 
+@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=pytest.mark.long)])
 async def test_five_people_at_once_get_one_answer_each_in_order(
-    tmp_path: Path, provider: Provider
+    tmp_path: Path, provider: Provider, rounds: int
 ) -> None:
     names = ["Ann", "Ben", "Cho", "Dee", "Eun"]
     async with room(tmp_path, provider, *names) as (node, people):
-        for round_ in range(20):
+        for round_ in range(rounds):
             asked = await asyncio.gather(
                 *(ask(person, f"{person.session} {round_}?") for person in people)
             )
@@ -98,10 +68,10 @@ async def test_five_people_at_once_get_one_answer_each_in_order(
         questions = [one["id"] for one in messages if one["role"] == "user"]
         answered = [replies_to(one) for one in messages if one["role"] == "assistant"]
         assert answered == questions
-        assert len(answered) == 100
+        assert len(answered) == 5 * rounds
         total = (await node.store.usage.totals("session", UsageFilter()))[0]
         assert total.cost_usd == provider.cost_usd
-        assert total.calls == provider.answered == 100
+        assert total.calls == provider.answered == 5 * rounds
 
 
 async def test_speakers_are_named_and_what_was_said_before_is_told(
@@ -109,14 +79,14 @@ async def test_speakers_are_named_and_what_was_said_before_is_told(
 ) -> None:
     async with room(tmp_path, provider, "Ann", "벤") as (_, (ann, ben)):
         await answer(ann, await ask(ann, "What is a Sharpe ratio?"))
-        await ann.say("/run_backtest buy_and_hold AAPL 2023-01-03 2023-06-30")
+        await ann.say("/run_backtest buy_and_hold AAPL start=2012-01-03 end=2012-06-29")
         await answer(ben, await ask(ben, "그리고 변동성은?"))
         told = provider.requests[-1]["messages"]
         assert told[0]["role"] == "system"
         assert "AAPL" in told[0]["content"]
         assert [one["content"] for one in told if one["role"] == "user"] == [
             "Ann: What is a Sharpe ratio?",
-            "Ann: /run_backtest buy_and_hold AAPL 2023-01-03 2023-06-30",
+            "Ann: /run_backtest buy_and_hold AAPL start=2012-01-03 end=2012-06-29",
             "벤: 그리고 변동성은?",
         ]
         assert any("Result of /run_backtest" in one["content"] for one in told)

@@ -36,7 +36,13 @@ class MongoNodes:
     async def open(self, uri: str | None = None) -> MongoStore:
         """Open one more."""
         supervisor = Supervisor()
-        store = MongoStore(uri or self.uri, supervisor, driver=self._driver, lease_s=self._lease_s)
+        store = MongoStore(
+            uri or self.uri,
+            supervisor,
+            driver=self._driver,
+            lease_s=self._lease_s,
+            floor_lease_s=self._lease_s,
+        )
         await store.open()
         self._supervisors.append(supervisor)
         self._stores.append(store)

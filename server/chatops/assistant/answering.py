@@ -1,9 +1,9 @@
 """One answer: rounds of model and tools, until the model has said its last word."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chatops.access.identity import Person
 from chatops.assistant.asking import AskOptions
@@ -25,7 +25,17 @@ ROUNDS = 8
 
 CACHE_S = 3600.0
 
-Say = Callable[[str], None]
+
+class Voice(Protocol):
+    """What an answer is given to."""
+
+    def say(self, piece: str) -> None:
+        """Show a piece of the text; an empty one is nothing."""
+        ...
+
+    def do(self, what: str) -> None:
+        """Show what is being done for the answer."""
+        ...
 
 
 @dataclass(slots=True)
@@ -88,8 +98,8 @@ class Answerer:
         """
         self._calls.model_for(SERVICE, model_id)
 
-    async def answer(self, question: Entry, say: Say, progress: Progress) -> None:
-        """Answer the question; ``say`` is called with each piece that may be shown.
+    async def answer(self, question: Entry, voice: Voice, progress: Progress) -> None:
+        """Answer the question; ``voice`` hears each piece that may be shown.
 
         Safe to cancel at any moment; ``progress`` then has what was done until then.
 
@@ -109,20 +119,21 @@ class Answerer:
         key = _key(progress.model_id, messages, self._tools.offered)
         if (known := await self._cache.get(key)) is not None:
             progress.cached = True
-            say(writer.feed(known) + writer.close())
+            voice.say(writer.feed(known) + writer.close())
             return
-        said = await self._round(caller, messages, self._tools.offered, progress, say)
+        said = await self._round(caller, messages, self._tools.offered, progress, voice)
         for left in reversed(range(ROUNDS)):
             if not said.tool_calls:
                 break
-            say(writer.feed("\n\n") if said.text else "")
+            voice.say(writer.feed("\n\n") if said.text else "")
             messages.append(Message("assistant", said.text, said.tool_calls))
             for call in said.tool_calls:
+                voice.do(call.name)
                 result = await progress.belt.run(call)
                 messages.append(Message("tool", result.content, tool_call_id=call.id))
             offered = self._tools.offered if left else ()
-            said = await self._round(caller, messages, offered, progress, say)
-        say(writer.close())
+            said = await self._round(caller, messages, offered, progress, voice)
+        voice.say(writer.close())
         if not progress.belt.steps and said.finish == "stop" and said.text:
             await self._cache.put(key, said.text, CACHE_S)
 
@@ -132,13 +143,13 @@ class Answerer:
         messages: Sequence[Message],
         offered: Sequence[Tool],
         progress: Progress,
-        say: Say,
+        voice: Voice,
     ) -> Completion:
         request = Request(tuple(messages), tuple(offered))
         async with self._calls.stream(caller, request, progress.model_id) as answer:
             async for delta in answer:
                 if progress.writer is not None:
-                    say(progress.writer.feed(delta.text))
+                    voice.say(progress.writer.feed(delta.text))
             return answer.completion()
 
     async def _messages(

@@ -87,7 +87,8 @@ class FloorStore(Protocol):
         """Take the floor for the length of a lease; return its fence.
 
         None while it is held, and also while it was held by one who has vanished: that turn is to
-        be ended first, see :meth:`lapsed`. Of many callers one gets it.
+        be ended first, see :meth:`lapsed`. None, too, if there is no such session. Of many callers
+        one gets it.
         """
         ...
 

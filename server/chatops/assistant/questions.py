@@ -51,14 +51,23 @@ class Questions:
             AssistantOffError: There is no model, or the room has switched it off.
             ModelNotAllowedError: Not by that model.
         """
-        if not self._turns.available:
-            raise no_model()
+        self.check_model(ask.model_id)
         if await self._sessions.mode(session_id) == "off":
             raise AssistantOffError(
                 "The assistant is switched off in this session.",
                 "Switch it on with /assistant always, or /assistant addressed.",
             )
-        self._turns.check_model(ask.model_id)
+
+    def check_model(self, model_id: str | None = None) -> None:
+        """Return if there is a model, and if it may be this one.
+
+        Raises:
+            AssistantOffError: There is none.
+            ModelNotAllowedError: Not this one.
+        """
+        if not self._turns.available:
+            raise no_model()
+        self._turns.check_model(model_id)
 
     def asked(self, session_id: str) -> None:
         """Say that a question has been stored."""

@@ -71,6 +71,7 @@ class Speaking:
     async def run(self, answerer: Answerer, supervisor: Supervisor) -> Ending:
         """Have the question answered; return how that ended."""
         if self._interrupted is None:
+            self._streams.write(self.session_id, self.message_id, self.turn, "")
             answering = self._answer(answerer)
             self._task = supervisor.start(answering, f"speak in {self.session_id}")
             try:
@@ -93,7 +94,7 @@ class Speaking:
 
     async def _answer(self, answerer: Answerer) -> None:
         try:
-            await answerer.answer(self._question, self._say, self._progress)
+            await answerer.answer(self._question, self, self._progress)
         except AppError as error:
             self._ending = Ending("failed", error=error)
         except Exception:  # a fault of ours must not leave a question without an end
@@ -107,7 +108,13 @@ class Speaking:
             )
         self._over = True
 
-    def _say(self, piece: str) -> None:
+    def do(self, what: str) -> None:
+        """Show what is being done for the answer."""
+        self._flush()
+        self._streams.write(self.session_id, self.message_id, self.turn, "", what)
+
+    def say(self, piece: str) -> None:
+        """Show a piece of the answer, soon; an empty one is nothing."""
         if not piece:
             return
         self.text += piece

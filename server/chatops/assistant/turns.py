@@ -139,9 +139,16 @@ class Turns:
             if questions:
                 await self._turn(questions[0], fence)
         finally:
-            await asyncio.shield(self._floors.give_back(session_id, fence))
+            giving_back = self._give_back(session_id, fence)
+            await asyncio.shield(self._supervisor.start(giving_back, f"give back {session_id}"))
         # Another node may have stored one, and found the floor taken, while this one looked.
         return bool(questions or await self._sessions.open_questions(session_id))
+
+    async def _give_back(self, session_id: str, fence: int) -> None:
+        try:
+            await self._floors.give_back(session_id, fence)
+        except StoreUnavailableError:
+            log.warning("floor_kept", session=session_id)  # until the lease is over
 
     async def _turn(self, question: Entry, fence: int) -> None:
         session_id = question.session_id
@@ -229,7 +236,7 @@ class Turns:
                     ends = ended(question, said.message_id, said.text, _INTERRUPTED)
                     await self._conclude(left.session_id, ends)
         finally:
-            await self._floors.give_back(left.session_id, fence)
+            await self._give_back(left.session_id, fence)
 
 
 _INTERRUPTED = Ending("interrupted")

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
 
 from chatops.backtests.ports import Signals
-from chatops.cluster.redis_client import close_client, redis_client
+from chatops.cluster.redis_client import AWAY, TIMEOUT_S, close_client, redis_client
 from chatops.cluster.seal import Sealer, Word
 from chatops.sessions.model import Hint
 from chatops.sessions.ports import Bus
@@ -34,9 +33,6 @@ _BATCH = 500
 _CHUNK = 500
 _LARGEST_HINT = 256 * 1024
 """A hint with more is sent as a mere doorbell: Redis cuts subscribers that lag by megabytes."""
-
-_AWAY = (RedisError, OSError, TimeoutError, RuntimeError)
-"""What may come of a connection that is gone; a RuntimeError is uvloop's, for a closed one."""
 
 
 class RedisCluster:
@@ -106,15 +102,15 @@ class RedisCluster:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             bye = sealer.seal(Word("bye", self.node))
             await self._publish([*self._waiting, (self._common, bye)])
         speaker, self._speaker = self._speaker, None
         if speaker is not None:
-            with suppress(*_AWAY):
+            with suppress(*AWAY):
                 await speaker.disconnect()  # which lets out what was said
             await self._hang_up(speaker)
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             await close_client(self._client)
 
     @property
@@ -196,7 +192,7 @@ class RedisCluster:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
                 try:
                     await self._publish(batch)
-                except _AWAY:
+                except AWAY:
                     # What waited is old by now, and the store has it.
                     self.dropped += len(batch) + len(self._waiting)
                     self._waiting.clear()
@@ -211,11 +207,13 @@ class RedisCluster:
             except BaseException:
                 await self._hang_up(connection)
                 raise
+            connection.socket_timeout = None  # with one, redis-py makes a task for each sending
             self._speaker = connection
         speaker = self._speaker
         packed = speaker.pack_commands([("PUBLISH", *one) for one in batch])
         try:
-            await speaker.send_packed_command(packed, check_health=False)
+            async with asyncio.timeout(TIMEOUT_S):
+                await speaker.send_packed_command(packed, check_health=False)
         except BaseException:
             self._speaker = None
             await self._hang_up(speaker)
@@ -223,7 +221,7 @@ class RedisCluster:
 
     async def _hang_up(self, connection: Any) -> None:
         pool: Any = self._client.connection_pool
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             await connection.disconnect(nowait=True)
         await pool.release(connection)
 
@@ -235,7 +233,7 @@ class RedisCluster:
         while True:
             try:
                 connection = await pool.get_connection()
-            except _AWAY:
+            except AWAY:
                 await asyncio.sleep(0.5)
                 continue
             self._asked, self._connection = set(), connection
@@ -244,7 +242,7 @@ class RedisCluster:
             try:
                 while True:
                     self._take(await connection.read_response(timeout=math.inf))
-            except _AWAY:
+            except AWAY:
                 await asyncio.sleep(0.1)
             finally:
                 self._connection = None
@@ -266,8 +264,8 @@ class RedisCluster:
                     listed = sorted(channels)
                     for first in range(0, len(listed), _CHUNK):
                         await connection.send_command(command, *listed[first : first + _CHUNK])
-            except _AWAY:
-                with suppress(*_AWAY):
+            except AWAY:
+                with suppress(*AWAY):
                     await connection.disconnect(nowait=True)
 
     def _take(self, response: Any) -> None:
@@ -328,7 +326,7 @@ class RedisCluster:
                 remade_at = now
                 for connection in (self._connection, self._speaker):
                     if connection is not None:
-                        with suppress(*_AWAY):
+                        with suppress(*AWAY):
                             await connection.disconnect(nowait=True)
             for node in [n for n, at in self._seen.items() if now - at > GONE_AFTER_S]:
                 del self._seen[node]

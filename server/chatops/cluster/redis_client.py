@@ -7,11 +7,15 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from chatops.errors import BadParameterError
 
 TIMEOUT_S = 1.0
 """Seconds that Redis may take for anything before it counts as away."""
+
+AWAY = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What may come of a connection that is gone; a RuntimeError is uvloop's, for a closed one."""
 
 _SENTINEL = "redis+sentinel"
 _SENTINEL_PORT = 26379

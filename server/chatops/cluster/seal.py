@@ -4,7 +4,7 @@ A message is its seal (a keyed BLAKE2b of all the rest), a line of JSON, and a b
 the store, so whoever can only reach Redis can neither show a room a word nor learn what to say.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Any
@@ -43,7 +43,7 @@ class Sealer:
 
     def seal(self, word: Word, body: bytes = b"") -> bytes:
         """Return the message."""
-        said = b"%b\n%b" % (orjson.dumps(asdict(word)), body)
+        said = b"%b\n%b" % (orjson.dumps(word), body)
         return self._mark(said) + said
 
     def open(self, message: Any) -> tuple[Word, bytes] | None:

@@ -49,6 +49,7 @@ class Asking:
                 check=self.may_ask,
                 example="/ask Which of the two strategies lost less in 2022?",
                 tool=False,
+                free_text="question",
                 asks=True,
             ),
             CommandSpec(

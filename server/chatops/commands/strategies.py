@@ -39,11 +39,19 @@ class OneStrategy(Parameters):
     )
 
 
+class DescribedStrategy(Parameters):
+    """What a strategy is to do."""
+
+    description: tuple[str, ...] = Field(min_length=1, description="In your own words")
+
+
 class Strategies:
     """The family of strategies."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._book = tools.book
+        self._builder = tools.builder
+        self._questions = tools.questions
         self._values = Values(tools)
 
     def specs(self) -> Sequence[CommandSpec[Any]]:
@@ -71,6 +79,18 @@ class Strategies:
                     "type": self._values.strategy_types,
                 },
                 extra_names=self._values.strategy_parameters,
+            ),
+            CommandSpec(
+                name="build_strategy",
+                family=family,
+                summary="Have the assistant make a strategy of what you describe",
+                parameters=DescribedStrategy,
+                run=self.build,
+                check=self.may_build,
+                example="/build_strategy Buy when the 10 day average rises above the 30 day one",
+                aliases=("build",),
+                tool=False,
+                free_text="description",
             ),
         ]
 
@@ -120,14 +140,28 @@ class Strategies:
             return CommandResult(
                 f"{strategy.id} is deleted; its results stay.", {"strategy": _data(strategy)}
             )
-        lines = [
-            f"**{strategy.id}** · {strategy.type} · version {strategy.version}"
-            f" · {strategy.owner.name}",
-            strategy.description,
-            _explained(strategy),
-            f"Run it: `/run_backtest {strategy.id} AAPL`",
-        ]
-        return CommandResult("\n".join(filter(None, lines)), {"strategy": _data(strategy)})
+        return _shown(strategy)
+
+    async def may_build(self, _ctx: CommandContext, _given: DescribedStrategy) -> None:
+        """Refuse where there is no model."""
+        self._questions.check_model()
+
+    async def build(self, ctx: CommandContext, given: DescribedStrategy) -> CommandResult:
+        """Have the model choose rule and parameters; save what is valid."""
+        described = " ".join(given.description)
+        strategy = await self._builder.build(ctx.person, ctx.session_id, described)
+        await self._book.create(strategy)
+        return _shown(strategy)
+
+
+def _shown(strategy: SavedStrategy) -> CommandResult:
+    lines = [
+        f"**{strategy.id}** · {strategy.type} · version {strategy.version} · {strategy.owner.name}",
+        strategy.description,
+        _explained(strategy),
+        f"Run it: `/run_backtest {strategy.id} AAPL`",
+    ]
+    return CommandResult("\n".join(filter(None, lines)), {"strategy": _data(strategy)})
 
 
 def _params(strategy: SavedStrategy) -> str:

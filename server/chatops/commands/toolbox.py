@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatops.assistant.budgets import Limits
+from chatops.assistant.builder import Builder
 from chatops.assistant.policies import Policies
 from chatops.assistant.ports import UsageStore
 from chatops.assistant.questions import Questions
@@ -28,6 +29,7 @@ class Toolbox:
         planner: Wishes to jobs.
         book: Strategies.
         catalogue: Prices.
+        builder: Strategies from descriptions.
         questions: What the assistant is asked.
         turns: Its answers.
         usage: What calls of the model used.
@@ -42,6 +44,7 @@ class Toolbox:
     planner: Planner
     book: StrategyBook
     catalogue: Catalogue
+    builder: Builder
     questions: Questions
     turns: Turns
     usage: UsageStore

@@ -49,8 +49,8 @@ class Dispatcher:
             UnknownCommandError: No such command.
             BadParameterError: A parameter is wrong, or a quote is never closed.
         """
-        if (asked := self._question(text)) is not None:
-            return asked
+        if (call := self._free_text(text)) is not None:
+            return call
         parsed = parse(text)
         spec = self._registry.find(parsed.name)
         return Call(spec, bind(spec, parsed), parsed.text)
@@ -76,8 +76,8 @@ class Dispatcher:
             return Call(spec, bind(spec, parsed), line)
         given = allot_both(spec, parsed.words, parameters or {})
         call = Call(spec, validate(spec, given), render(spec, given))
-        if spec.asks:
-            words = given.fields.get("question", ())
+        if spec.free_text is not None:
+            words = given.fields.get(spec.free_text, ())
             call = replace(call, text=f"/{spec.name} {' '.join(words)}")
         if len(call.text) > MAX_CONTENT:
             raise BadParameterError(
@@ -86,15 +86,16 @@ class Dispatcher:
             )
         return call
 
-    def _question(self, text: str) -> Call | None:
-        """Return a command that asks, if the line is one: its words are a text, not parameters."""
+    def _free_text(self, text: str) -> Call | None:
+        """Return a command that takes the rest of its line as it stands, if the line is one."""
         name, *rest = text.strip().split(maxsplit=1)
-        if not rest or not self._registry.knows(name) or not self._registry.find(name).asks:
+        if not rest or not self._registry.knows(name):
             return None
         spec = self._registry.find(name)
-        return Call(
-            spec, spec.parameters.model_validate({"question": rest}), f"/{spec.name} {rest[0]}"
-        )
+        if spec.free_text is None:
+            return None
+        given = spec.parameters.model_validate({spec.free_text: rest})
+        return Call(spec, given, f"/{spec.name} {rest[0]}")
 
     async def check(self, ctx: CommandContext, call: Call) -> None:
         """Refuse what :meth:`run` would refuse, before anybody sees the command.

@@ -91,8 +91,9 @@ class CommandSpec(Generic[P]):
             room sees the command; it changes nothing.
         completers: Values by field name; literals and booleans complete by themselves.
         tool: Whether a model may run it, as the person who asked.
-        asks: Whether it is a question to the assistant, whose answer is its result. It has one
-            parameter, ``question``, which is all that follows its name.
+        free_text: The one parameter, a tuple of text, that takes all that follows the name as it
+            stands, quotes and equals signs included.
+        asks: Whether it is a question to the assistant, whose answer is its result.
         extra_names: Gives further parameter names that fit what has been typed (for an
             :data:`OPEN` field).
     """
@@ -109,4 +110,5 @@ class CommandSpec(Generic[P]):
     completers: Mapping[str, Completer] = field(default_factory=dict)
     extra_names: Completer | None = None
     tool: bool = True
+    free_text: str | None = None
     asks: bool = False

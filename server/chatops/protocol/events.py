@@ -65,7 +65,8 @@ class MessageDelta(WireModel):
     message_id: str
     reply_to: str = Field(description="Id of the message that is answered.")
     index: int
-    delta: str
+    delta: str = Field(description="Empty where it only shows that somebody writes.")
+    doing: str | None = Field(None, description="The command that the assistant runs now.")
 
 
 class BacktestProgress(WireModel):

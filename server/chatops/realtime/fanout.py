@@ -134,14 +134,20 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         if len(bundles) == 1:
             self._deliver(*bundles[0])
             return
-        of_one: dict[str, list[int]] = {}
-        for number, (engine_ids, _, _) in enumerate(bundles):
-            for engine_id in engine_ids:
-                of_one.setdefault(engine_id, []).append(number)
-        for engine_id, numbers in of_one.items():
-            frames = b"".join([bundles[number][1] for number in numbers])
-            packets = [packet for number in numbers for packet in bundles[number][2]]
+        # Mostly an ack beside an event of its room: the sender first, then the many others at once.
+        seen: set[str] = set()
+        of_several: set[str] = set()
+        for engine_ids, _, _ in bundles:
+            of_several |= seen.intersection(engine_ids)
+            seen.update(engine_ids)
+        for engine_id in of_several:
+            own = [bundle for bundle in bundles if engine_id in bundle[0]]
+            frames = b"".join([frames for _, frames, _ in own])
+            packets = [packet for _, _, packets in own for packet in packets]
             self._deliver((engine_id,), frames, packets)
+        for engine_ids, frames, packets in bundles:
+            others = [one for one in engine_ids if one not in of_several]
+            self._deliver(others, frames, packets)
 
     def _deliver(
         self, engine_ids: Collection[str], frames: bytes, packets: Sequence[bytes]

@@ -109,8 +109,9 @@ class Door:
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None or origin in self._origins or "*" in self._origins:
             return
-        own = {request.host, request.headers.get(hdrs.X_FORWARDED_HOST)}
-        if urlsplit(origin).netloc not in own:
+        own = (request.host, request.headers.get(hdrs.X_FORWARDED_HOST))
+        page = urlsplit(origin).netloc
+        if not page or page not in own:
             raise NotAllowedError(
                 "This page may not use this server.",
                 "Whoever runs the server can list the page's origin in CHATOPS_CORS_ORIGINS.",

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from chatops.sessions.model import Appended, Entry, Head, Hint, NewEntry, Session, SessionChange
 
+MOST_OPEN_QUESTIONS = 1_000
+"""Told at once by :meth:`SessionStore.open_questions`."""
+
 
 class SessionStore(Protocol):
     """The durable log. Every method raises ``StoreUnavailableError`` when the store is away."""
@@ -71,8 +74,8 @@ class SessionStore(Protocol):
     async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
         """Return the messages that ask for an answer which is not stored, oldest first.
 
-        Of one session, or of all; 1,000 at most. Sessions that are gone have none, nor have
-        messages that :meth:`trim` has deleted.
+        Of one session, or of all; ``MOST_OPEN_QUESTIONS`` of them. Sessions that are gone have
+        none, nor have messages that :meth:`trim` has deleted.
         """
         ...
 

@@ -55,14 +55,20 @@ class Streams:
 
     # ---------------------------------------------------------------- written here
 
-    def write(self, session_id: str, message_id: str, reply_to: str, delta: str) -> None:
-        """Show one more piece of a message. A session has one such message at a time."""
+    def write(
+        self, session_id: str, message_id: str, reply_to: str, delta: str, doing: str | None = None
+    ) -> None:
+        """Show one more piece of a message. A session has one such message at a time.
+
+        An empty piece only shows that it is being written, and what its writer is ``doing``.
+        """
         stream = self._own.get(session_id)
         if stream is None or stream.message_id != message_id:
             stream = self._own[session_id] = Stream(message_id, reply_to)
         stream.index += 1
         stream.text += delta
-        payload = encode(_delta(session_id, stream, delta))
+        told = _delta(session_id, stream, delta)
+        payload = encode(told if doing is None else {**told, "doing": doing})
         room = self._rooms.get(session_id)
         if room is not None and room.members:
             room.stream = stream
@@ -99,17 +105,17 @@ class Streams:
         shown = room.stream
         if shown is None or shown.message_id != told.message_id:
             shown = Stream(told.message_id, told.reply_to)
-        missing = ""
-        if hint.event == DELTA:
-            missing = told.text if told.index == shown.index + 1 else ""
-        elif told.index > shown.index and told.text.startswith(shown.text):
+        if hint.event == DELTA and told.index == shown.index + 1:
+            missing, payload = told.text, hint.payload
+        elif hint.event == WHOLE and told.index > shown.index and told.text.startswith(shown.text):
             missing = told.text[len(shown.text) :]
-        if missing:
-            room.stream = shown
-            shown.index = told.index
-            shown.text += missing
-            payload = encode(_delta(room.session_id, shown, missing))
-            self._channel.emit(room.session_id, DELTA, payload)
+            payload = encode(_delta(room.session_id, told, missing))
+        else:
+            return  # a piece is missing before it: the whole text will follow
+        room.stream = shown
+        shown.index = told.index
+        shown.text += missing
+        self._channel.emit(room.session_id, DELTA, payload)
 
 
 def shown_whole(room: Room, payload: bytes) -> None:

@@ -2,8 +2,10 @@
 
 import secrets
 
+from chatops.assistant.ports import FLOOR_LEASE_S
 from chatops.backtests.ports import LEASE_S
 from chatops.stores.mongo_database import Driver, MongoDatabase
+from chatops.stores.mongo_floors import MongoFloorStore
 from chatops.stores.mongo_jobs import MongoJobStore
 from chatops.stores.mongo_nodes import MongoNodes
 from chatops.stores.mongo_schema import once
@@ -25,6 +27,7 @@ class MongoStore:
         database: The connection.
         nodes: Which servers live.
         sessions: The rooms and their logs.
+        floors: Who answers in which session.
         jobs: The record of jobs.
         strategies: Saved strategies.
         usage: What calls of the language model used.
@@ -39,11 +42,13 @@ class MongoStore:
         *,
         driver: Driver = "motor",
         lease_s: float = LEASE_S,
+        floor_lease_s: float = FLOOR_LEASE_S,
         node: str | None = None,
     ) -> None:
         self.database = MongoDatabase(uri, supervisor, driver=driver)
         self.nodes = MongoNodes(self.database, node or secrets.token_hex(8))
         self.sessions = MongoSessionStore(self.database, self.nodes)
+        self.floors = MongoFloorStore(self.database, lease_s=floor_lease_s)
         self.jobs = MongoJobStore(self.database, lease_s=lease_s)
         self.strategies = MongoStrategyStore(self.database)
         self.usage = MongoUsageStore(self.database)

@@ -59,6 +59,7 @@ class MongoDatabase:
         self._breaker = Breaker()
         self._client: Any = None
         self._database: Any = None
+        self._collections: dict[Collection, Any] = {}
         self._timeout_s = TIMEOUT_MS / 1000
 
     def __getitem__(self, name: Collection) -> Any:
@@ -68,7 +69,10 @@ class MongoDatabase:
             StoreUnavailableError: The database is not open.
         """
         self.check_open()
-        return self._database[name]
+        found = self._collections.get(name)
+        if found is None:  # to make one costs more than many a call
+            found = self._collections[name] = self._database[name]
+        return found
 
     def check_open(self) -> None:
         """Return if the database is open.
@@ -139,6 +143,7 @@ class MongoDatabase:
         import pymongo
 
         client, self._client, self._database = self._client, None, None
+        self._collections.clear()
         if client is not None:
             # It says goodbye to the server first, and one of the drivers does so without a pause.
             with pymongo.timeout(_CLOSE_S):

@@ -84,6 +84,7 @@ def session_document(session: Session, log_id: Any) -> dict[str, Any]:
         "epoch": session.epoch,
         "title": session.title,
         "owner": [session.owner.id, session.owner.name],
+        "assistant": session.assistant,
         "createdAt": to_time(session.created_at),
         "createdUs": created_us,
         "touchedUs": created_us,  # moves now and then, when sessions are looked at for their age
@@ -101,13 +102,15 @@ def session_of(log: Log) -> Session:
         created_at=from_time(log.session["createdAt"]),
         last_seq=log.last_seq,
         first_seq=log.first_seq,
+        assistant=log.session.get("assistant", "always"),  # older documents do not say
     )
 
 
 def entry_document(session_id: str, new: NewEntry, node: str) -> dict[str, Any]:
     """Return the document of an entry, all but its log, number and time.
 
-    ``open`` names the server that took a command, until the command has its result.
+    ``open`` names the server that took a command, until the command has its result; ``question``
+    is the id of a message that waits for its answer.
 
     Raises:
         TypeError: The payload holds something that is no JSON value.
@@ -124,6 +127,8 @@ def entry_document(session_id: str, new: NewEntry, node: str) -> dict[str, Any]:
         document["commandId"] = new.command_id
         if new.kind == "message":
             document["open"] = node
+    if new.asks:
+        document["question"] = new.payload["id"]
     if new.preface is not None:
         document["preface"] = to_json([new.preface.event, new.preface.payload])
     return document

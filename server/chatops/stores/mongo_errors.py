@@ -43,11 +43,9 @@ def was_sent(error: BaseException) -> bool:
 
 def is_callers(error: BaseException) -> bool:
     """Whether the error says something of one document, or of a transaction that met another."""
-    from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
+    from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteError
 
-    return isinstance(error, DuplicateKeyError | BulkWriteError | DocumentTooLarge) or is_conflict(
-        error
-    )
+    return isinstance(error, WriteError | BulkWriteError | DocumentTooLarge) or is_conflict(error)
 
 
 def is_conflict(error: BaseException) -> bool:

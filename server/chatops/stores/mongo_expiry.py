@@ -91,6 +91,7 @@ class Expiry:
             )
             if not deleted.deleted_count:
                 return False
+            await self._database["floors"].delete_one({"_id": session_id}, session=transaction)
             closing = {
                 "log": log_id,
                 "seq": 1 if newest is None else newest["seq"] + 1,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from chatops.stores.mongo_database import MongoDatabase
 
 SCHEMA_VERSION = 1
+"""Higher when an older program would misread what is stored; it ignores new fields and indexes."""
 
 INDEX_TIMEOUT_S = 60.0
 """An index that is new may have to be made of many documents."""
@@ -18,7 +19,7 @@ INDEX_TIMEOUT_S = 60.0
 _TRIES = 5
 
 Collection = Literal[
-    "sessions", "entries", "jobs", "job_files", "strategies", "usage", "nodes", "meta"
+    "sessions", "entries", "floors", "jobs", "job_files", "strategies", "usage", "nodes", "meta"
 ]
 
 CLOSED = "closed"
@@ -43,8 +44,10 @@ INDEXES: Mapping[Collection, tuple[Index, ...]] = {
         Index("key", ("log", "authorId", "key"), unique=True, only={"key": {"$exists": True}}),
         Index("open", ("commandId",), only={"open": {"$exists": True}}),
         Index("result", ("commandId", "log"), only={"kind": "commandResult"}),
+        Index("question", ("sessionId", "question"), only={"question": {"$exists": True}}),
         Index("closed", ("atUs",), only={"kind": CLOSED}),
     ),
+    "floors": (Index("held", ("until",), only={"until": {"$exists": True}}),),
     "jobs": (
         Index("fingerprint", ("fingerprint", "state")),
         Index("state", ("state", "kind", "-endedAt")),

@@ -2,12 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chatops.access.identity import ASSISTANT
+from chatops.sessions.entries import answer_key
 from chatops.sessions.model import Appended, Entry, Head, NewEntry, Session, SessionChange
-from chatops.sessions.ports import SessionStore
+from chatops.sessions.ports import MOST_OPEN_QUESTIONS, SessionStore
 from chatops.stores import mongo_errors
 from chatops.stores.mongo_database import MongoDatabase
 from chatops.stores.mongo_entries import (
@@ -187,13 +189,32 @@ class MongoSessionStore:
             sort=[("atUs", 1), ("_id", 1)],
             hint="open",
         )
-        return [entry_of(one) for one in await self._unanswered(asked)]
+        return await self._without_end(asked, _result_of)
 
-    async def _unanswered(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Leave out what has its result, and what belongs to a session that is gone."""
+    async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
+        """Return the messages that ask for an answer which is not stored, oldest first.
+
+        Those of one session are in the order of their numbers, whatever the nodes' clocks say.
+        """
+        which: dict[str, Any] = {"question": {"$exists": True}}
+        if session_id is not None:
+            which["sessionId"] = session_id
+        asked = await self._database.find(
+            "entries",
+            which,
+            sort=[("seq", 1)] if session_id is not None else [("atUs", 1), ("_id", 1)],
+            limit=MOST_OPEN_QUESTIONS,
+            hint="question",
+        )
+        return await self._without_end(asked, _answer_to)
+
+    async def _without_end(
+        self, asked: list[dict[str, Any]], end_of: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> list[Entry]:
+        """Leave out what has its end, was trimmed, or belongs to a session that is gone."""
         logs = list({one["log"] for one in asked})
         first: dict[Any, int] = {}
-        answered: set[tuple[Any, str]] = set()
+        ended: set[tuple[Any, ...]] = set()
         for start in range(0, len(logs), _HEADS_AT_ONCE):
             some = logs[start : start + _HEADS_AT_ONCE]
             sessions = await self._database.find(
@@ -201,18 +222,16 @@ class MongoSessionStore:
             )
             first |= {one["log"]: one["firstSeq"] for one in sessions}
         for start in range(0, len(asked), _HEADS_AT_ONCE):
-            ids = [one["commandId"] for one in asked[start : start + _HEADS_AT_ONCE]]
-            results = await self._database.find(
-                "entries",
-                {"kind": "commandResult", "commandId": {"$in": ids}},
-                fields={"log": 1, "commandId": 1},
+            ends = [end_of(one) for one in asked[start : start + _HEADS_AT_ONCE]]
+            found = await self._database.find(
+                "entries", {"$or": ends}, fields=dict.fromkeys(ends[0], 1)
             )
-            answered |= {(one["log"], one["commandId"]) for one in results}
+            ended |= {tuple(one[name] for name in ends[0]) for one in found}
         return [
-            one
+            entry_of(one)
             for one in asked
             if one["seq"] >= first.get(one["log"], one["seq"] + 1)
-            and (one["log"], one["commandId"]) not in answered
+            and tuple(end_of(one).values()) not in ended
         ]
 
     async def trim(self, session_id: str, keep: int) -> None:
@@ -226,6 +245,20 @@ class MongoSessionStore:
         deleted session are not owed any more.
         """
         return await self._expiry.expire(to_microseconds(before))
+
+
+def _result_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what finds the result of a command."""
+    return {"log": asked["log"], "kind": "commandResult", "commandId": asked["commandId"]}
+
+
+def _answer_to(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what finds the end of a turn."""
+    return {
+        "log": asked["log"],
+        "authorId": ASSISTANT.id,
+        "key": answer_key(asked["question"]),
+    }
 
 
 def _now_s() -> float:

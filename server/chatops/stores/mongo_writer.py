@@ -148,7 +148,7 @@ class SessionWriter:
     async def _write(self, batch: list[Waiting]) -> None:
         try:
             await self._store(batch)
-            await self._close_commands(batch)
+            await self._close(batch)
         except StoreUnavailableError as error:
             _fail(batch, error)
             self._give_up()  # they would only wait for the same failure
@@ -192,18 +192,17 @@ class SessionWriter:
             if problem is None:
                 continue
             before = len(left)
-            if problem != "number" or known.last_seq == after + done:  # else it was heard of
+            if problem != "number":
                 self._log = None
             if problem == "repeat":
                 left = await self._without_repeats(await self._known(), left)
             elif problem == "refused":
                 left.pop(0).fail(InternalError("The entry could not be stored."))
             lost = 0 if done or len(left) < before else lost + 1
-            if lost and now_s() - began_s > _PATIENCE_S:
-                raise mongo_errors.crowded()
             if lost:
-                longest_s = min(_FIRST_WAIT_S * 2 ** min(lost, 8), _LONGEST_WAIT_S)
-                await asyncio.sleep(random.uniform(0.0, longest_s))  # noqa: S311
+                await _pause(lost, now_s() - began_s)
+            if problem == "number" and known.last_seq == after + done:
+                self._log = None  # the node that has the number has not told of it: read
 
     async def _known(self) -> Log:
         """Return where the log stands: as we left it, or as it is read."""
@@ -219,7 +218,7 @@ class SessionWriter:
         self, known: Log, after: int, batch: Sequence[Waiting]
     ) -> tuple[int, str | None]:
         """Insert the entries in order; return how many are stored, and what stopped the next."""
-        from pymongo.errors import BulkWriteError, DuplicateKeyError
+        from pymongo.errors import BulkWriteError, WriteError
 
         at_us = time.time_ns() // 1000
         documents = [
@@ -231,9 +230,11 @@ class SessionWriter:
         try:
             if change is not None:
                 await self._insert_and_change(known, documents[0], change)
+            elif len(documents) == 1:  # which costs the driver less than a list
+                await self._database.call(lambda: entries.insert_one(documents[0]), "save")
             else:
                 await self._database.call(lambda: entries.insert_many(documents), "save")
-        except DuplicateKeyError as error:
+        except WriteError as error:
             return 0, _problem(error)
         except BulkWriteError as error:
             if error.details["writeConcernErrors"] or not error.details["writeErrors"]:
@@ -277,21 +278,41 @@ class SessionWriter:
                 left.append(one)
         return left
 
-    async def _close_commands(self, batch: Sequence[Waiting]) -> None:
-        """Note that commands have their result; whoever looks for open ones makes sure anyway."""
+    async def _close(self, batch: Sequence[Waiting]) -> None:
+        """Note what has its end; whoever looks for what is open makes sure anyway."""
+        commands = [one.new.command_id for one in batch if one.new.kind == "commandResult"]
+        if commands:
+            await self._unset("open", {"commandId": {"$in": commands}, "open": {"$exists": True}})
+        turns = [one.new.answers for one in batch if one.new.answers is not None]
+        if turns:
+            which = {"sessionId": self._session_id, "question": {"$in": turns}}
+            await self._unset("question", which)
+
+    async def _unset(self, field: str, which: dict[str, Any]) -> None:
         from pymongo import WriteConcern
 
-        answered = [one.new.command_id for one in batch if one.new.kind == "commandResult"]
-        if not answered or self._log is None:
+        if self._log is None:
             return
+        which["log"] = self._log.id
         entries = self._database["entries"].with_options(write_concern=WriteConcern(1))
-        which = {"log": self._log.id, "commandId": {"$in": answered}, "open": {"$exists": True}}
         try:
             await self._database.call(
-                lambda: entries.update_many(which, {"$unset": {"open": ""}}), "save"
+                lambda: entries.update_many(which, {"$unset": {field: ""}}), "save"
             )
         except StoreUnavailableError:
             self._log = None
+
+
+async def _pause(lost: int, waited_s: float) -> None:
+    """Wait for word of the node that has the number, longer each time it is lost.
+
+    Raises:
+        StoreUnavailableError: It has gone on for too long.
+    """
+    if waited_s > _PATIENCE_S:
+        raise mongo_errors.crowded()
+    longest_s = min(_FIRST_WAIT_S * 2 ** min(lost, 8), _LONGEST_WAIT_S)
+    await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311
 
 
 def _fail(batch: Iterable[Waiting], error: Exception) -> None:

@@ -3,8 +3,10 @@
 import secrets
 from pathlib import Path
 
+from chatops.assistant.ports import FLOOR_LEASE_S
 from chatops.backtests.ports import LEASE_S
 from chatops.stores.sqlite_database import SqliteDatabase
+from chatops.stores.sqlite_floors import SqliteFloorStore
 from chatops.stores.sqlite_jobs import SqliteJobStore
 from chatops.stores.sqlite_sessions import SqliteSessionStore
 from chatops.stores.sqlite_strategies import SqliteStrategyStore
@@ -19,6 +21,7 @@ class SqliteStore:
         kind: Its name for a person.
         database: The file, its writer and its readers.
         sessions: The rooms and their logs.
+        floors: Who answers in which session.
         jobs: The record of jobs.
         strategies: Saved strategies.
         usage: What calls of the language model used.
@@ -27,10 +30,16 @@ class SqliteStore:
     kind = "SQLite"
 
     def __init__(
-        self, data_dir: Path, *, batch_limit: int = BATCH_LIMIT, lease_s: float = LEASE_S
+        self,
+        data_dir: Path,
+        *,
+        batch_limit: int = BATCH_LIMIT,
+        lease_s: float = LEASE_S,
+        floor_lease_s: float = FLOOR_LEASE_S,
     ) -> None:
         self.database = SqliteDatabase(data_dir, batch_limit=batch_limit)
         self.sessions = SqliteSessionStore(self.database)
+        self.floors = SqliteFloorStore(self.database, lease_s=floor_lease_s)
         self.jobs = SqliteJobStore(self.database, lease_s=lease_s)
         self.strategies = SqliteStrategyStore(self.database)
         self.usage = SqliteUsageStore(self.database)

@@ -144,7 +144,25 @@ CREATE INDEX usage_person ON usage (person_id, at_us);
 CREATE INDEX usage_session ON usage (session_id, at_us);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+ALTER TABLE sessions ADD COLUMN assistant TEXT NOT NULL DEFAULT 'always';
+ALTER TABLE entries ADD COLUMN question TEXT;   -- id of a message that waits for its answer
+CREATE INDEX entries_question ON entries (session_id, question) WHERE question IS NOT NULL;
+
+CREATE TABLE floors (                       -- who answers in a session
+    session_id TEXT PRIMARY KEY REFERENCES sessions (id),
+    fence      INTEGER NOT NULL,            -- higher each time that it is taken
+    process    TEXT,                        -- that holds it; none: nobody does
+    until_s    REAL NOT NULL,               -- by the monotonic clock of that process
+    turn       TEXT NOT NULL DEFAULT '',
+    message_id TEXT NOT NULL DEFAULT '',
+    text       TEXT NOT NULL DEFAULT '',
+    stopped_by TEXT                         -- JSON, id and name
+);
+CREATE INDEX floors_held ON floors (session_id) WHERE process IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 

@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING
 from chatops.access.identity import Person
 from chatops.errors import NotFoundError
 from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session, SessionChange
-from chatops.sessions.ports import SessionStore
+from chatops.sessions.ports import MOST_OPEN_QUESTIONS, SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.values import from_json, from_time, to_json, to_microseconds, to_time
 
 _INSERT = """
-INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface)
-SELECT id, last_seq + 1, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
+INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface, question)
+SELECT id, last_seq + 1, ?, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
 ON CONFLICT (session_id, author_id, key) WHERE key IS NOT NULL DO NOTHING
 RETURNING seq
 """
 
 _TOUCH = """
-UPDATE sessions SET last_seq = ?, touched_us = ?, title = coalesce(?, title) WHERE id = ?
+UPDATE sessions
+SET last_seq = ?, touched_us = ?, title = coalesce(?, title), assistant = coalesce(?, assistant)
+WHERE id = ?
 """
+
+_ANSWERED = "UPDATE entries SET question = NULL WHERE session_id = ? AND question = ?"
 
 _ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload, preface FROM entries"
 
@@ -36,6 +40,11 @@ WHERE kind = 'message' AND command_id IS NOT NULL AND number <= ? AND NOT EXISTS
 )
 ORDER BY number
 """  # noqa: S608 - made of constants
+
+_OPEN_QUESTIONS = f"""
+{_ENTRY} INDEXED BY entries_question
+WHERE question IS NOT NULL AND session_id = coalesce(?, session_id) ORDER BY number LIMIT ?
+"""
 
 
 class SqliteSessionStore:
@@ -58,7 +67,8 @@ class SqliteSessionStore:
         def create(connection: sqlite3.Connection) -> tuple[Session, bool]:
             new = connection.execute(
                 "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at,"
-                " touched_us) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                " touched_us, assistant) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO NOTHING",
                 (
                     session.id,
                     session.epoch,
@@ -67,6 +77,7 @@ class SqliteSessionStore:
                     session.owner.name,
                     to_time(session.created_at),
                     to_microseconds(session.created_at),
+                    session.assistant,
                 ),
             ).rowcount
             return _session(connection, session.id) or session, new == 1
@@ -127,6 +138,14 @@ class SqliteSessionStore:
             lambda connection: _entries(connection, _OPEN_COMMANDS, (self._database.found,))
         )
 
+    async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
+        """Return the messages that ask for an answer which is not stored, oldest first."""
+        return await self._database.read(
+            lambda connection: _entries(
+                connection, _OPEN_QUESTIONS, (session_id, MOST_OPEN_QUESTIONS)
+            )
+        )
+
     async def trim(self, session_id: str, keep: int) -> None:
         """Delete all but the newest ``keep`` entries."""
 
@@ -163,6 +182,7 @@ class SqliteSessionStore:
                 connection.execute(
                     "DELETE FROM job_askers WHERE session_id = ? AND answered = 0", (session_id,)
                 )
+                connection.execute("DELETE FROM floors WHERE session_id = ?", (session_id,))
                 connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
             return old
 
@@ -175,14 +195,18 @@ def _append(
     author_id = new.author.id
     preface = new.preface and to_json([new.preface.event, new.preface.payload])
     payload = to_json(new.payload)
+    question = new.payload["id"] if new.asks else None
     numbered = connection.execute(
-        _INSERT, (new.kind, author_id, new.key, new.command_id, payload, preface, session_id)
+        _INSERT,
+        (new.kind, author_id, new.key, new.command_id, payload, preface, question, session_id),
     ).fetchall()
     if not numbered:
         return _stored_before(connection, session_id, new)
     seq: int = numbered[0][0]
-    title = change and change.title
-    connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, session_id))
+    title, assistant = (change.title, change.assistant) if change else (None, None)
+    connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, assistant, session_id))
+    if new.answers is not None:
+        connection.execute(_ANSWERED, (session_id, new.answers))
     entry = Entry(
         session_id=session_id,
         seq=seq,
@@ -224,6 +248,7 @@ def _session(connection: sqlite3.Connection, session_id: str) -> Session | None:
         created_at=from_time(row["created_at"]),
         last_seq=row["last_seq"],
         first_seq=row["first_seq"],
+        assistant=row["assistant"],
     )
 
 

@@ -28,6 +28,19 @@ class StrategyBook:
         """Return presets, then saved strategies by id."""
         return [preset(name) for name in STRATEGY_TYPES] + list(await self._store.list_strategies())
 
+    def rules(self) -> str:
+        """Return every rule with its parameters, a paragraph each."""
+        return "\n\n".join(
+            "\n".join(
+                [f"{kind.name}: {kind.summary}"]
+                + [
+                    f"- {info.name}: {info.allowed}, else {info.default:g}. {info.description}"
+                    for info in kind.parameter_infos()
+                ]
+            )
+            for kind in STRATEGY_TYPES.values()
+        )
+
     async def find(self, strategy_id: str) -> SavedStrategy:
         """Return a preset or saved strategy.
 
