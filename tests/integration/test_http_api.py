@@ -348,6 +348,25 @@ async def test_an_export_doubles_nothing_where_it_comes_from_nor_on_a_round_trip
     assert sum(one.body["imported"] for one in both) == count
 
 
+async def test_a_long_export_is_imported_while_others_are_served(
+    server: tuple[Node, str], api: Api
+) -> None:
+    await talk(server, "long")
+    export = await exported(api, "long")
+    (said,) = [one for one in export["entries"] if one.get("content") == "/hello"]
+    export["entries"] = [
+        {**said, "id": f"msg_{number}", "seq": number, "content": "x" * 2_000}
+        for number in range(1, 301)
+    ]
+    importing = server[0].supervisor.start(
+        api.post(f"{SESSION}/import", export, session_id="longer"), "import"
+    )
+    assert (await api.get("/api/v1/gen-ai/models")).status == 200
+    assert (await importing).body["imported"] == 300
+    shown = (await api.get(f"{SESSION}/longer", after_seq="0", limit="500")).body["entries"]
+    assert [one["id"] for one in shown[:300]] == [one["id"] for one in export["entries"]]
+
+
 async def test_imported_commands_are_history_and_run_nothing(
     server: tuple[Node, str], api: Api
 ) -> None:

@@ -21,6 +21,8 @@ from chatops.sessions.service import Sessions
 LOOK_EVERY_S = 2.0
 """Seconds of silence after which the log is read: what was not heard stands there."""
 
+_EVENTS = frozenset({"message", "messageDelta", "commandResult"})
+
 _BY_CODE: Mapping[str, type[AppError]] = {
     one.code: one
     for one in vars(errors).values()
@@ -216,9 +218,6 @@ class Asking:
         finally:
             self._sessions.leave(session_id, connection_id)
             self._listeners.remove(connection_id)
-
-
-_EVENTS = frozenset({"message", "messageDelta", "commandResult"})
 
 
 def _of_assistant(payload: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from chatops.assistant.catalogue import Capability, ModelConfig
 from chatops.assistant.spending import budgets_left, whole
 from chatops.assistant.usage import UsageFilter, UsageTotal
 from chatops.protocol.base import utc_now
-from chatops.rest.models import (
+from chatops.rest.bodies import (
     BudgetLeft,
     Model,
     Models,

@@ -16,9 +16,9 @@ from chatops.backtests.jobs.schedule import typical_s
 from chatops.chat.asking import Asked, error_of
 from chatops.errors import NotFoundError
 from chatops.protocol.base import rfc3339
-from chatops.rest.models import Acting
+from chatops.rest.bodies import Acting
 from chatops.rest.operations import Call, Operation, answered
-from chatops.rest.runs import (
+from chatops.rest.run_bodies import (
     ComparedFigures,
     CompareRequest,
     Comparison,

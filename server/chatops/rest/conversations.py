@@ -11,7 +11,7 @@ from chatops.access.identity import ASSISTANT, Person
 from chatops.assistant.asking import AskOptions
 from chatops.errors import BadPayloadError
 from chatops.protocol.base import MAX_ENTRIES, new_sorted_id
-from chatops.rest.models import (
+from chatops.rest.bodies import (
     Acting,
     ChatAnswer,
     ChatQuestion,
@@ -95,15 +95,12 @@ class Conversations:
                     path,
                     tag,
                     "Take a session's whole log away",
-                    handle,
+                    self.export,
                     _EXPORTED,
                     ExportQuery,
                     errors=(404,),
                 )
-                for path, handle in (
-                    (f"{BASE}/{{id}}/export", self.export_session),
-                    ("/api/v1/sessions/{id}/export", self.export),
-                )
+                for path in (f"{BASE}/{{id}}/export", "/api/v1/sessions/{id}/export")
             ),
             Operation(
                 "POST",
@@ -168,10 +165,6 @@ class Conversations:
             entries=[row_of(entry) for entry in entries],
             more=newest is not None and newest < session.last_seq,
         )
-
-    async def export_session(self, call: Call) -> web.StreamResponse:
-        """As :meth:`export`, beside the other paths of a session."""
-        return await self.export(call)
 
     async def export(self, call: Call) -> web.StreamResponse:
         """Serve a session's whole log, as it was when asked for."""

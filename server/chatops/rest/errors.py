@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from chatops.errors import AppError, BadPayloadError, InternalError, NotFoundError
 from chatops.protocol.base import new_id
-from chatops.rest.models import ErrorBody, FieldProblem, HttpError
+from chatops.rest.bodies import ErrorBody, FieldProblem, HttpError
 
 log = structlog.get_logger(__name__)
 

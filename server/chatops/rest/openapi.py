@@ -1,5 +1,6 @@
 """The OpenAPI document, made from the operations that are served and their models."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -9,8 +10,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from chatops import __version__
 from chatops.protocol.base import WireModel
-from chatops.rest.models import Acting, ErrorBody
+from chatops.rest.bodies import Acting, ErrorBody
 from chatops.rest.operations import USER_HEADER, Operation
+
+_WORD = re.compile(r"\W+")
 
 _Wanted = tuple[type[BaseModel], JsonSchemaMode]
 _Refs = Mapping[_Wanted, dict[str, Any]]
@@ -74,7 +77,7 @@ def _described(operation: Operation, refs: _Refs) -> dict[str, Any]:
     described: dict[str, Any] = {
         "tags": [operation.tag],
         "summary": operation.summary,
-        "operationId": operation.handle.__name__,
+        "operationId": _WORD.sub("_", f"{operation.method} {operation.path}").strip("_").lower(),
         "parameters": list(_parameters(operation)),
         "responses": _responses(operation, refs),
     }

@@ -1,9 +1,11 @@
 """Operations of the HTTP interface as data: they are served, and described, from the same rows."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,8 +18,8 @@ from chatops.access.rates import PersonRates
 from chatops.errors import NotAllowedError, ShuttingDownError
 from chatops.protocol.base import MAX_PAYLOAD_BYTES
 from chatops.protocol.strictjson import StrictJsonError, encode, loads
+from chatops.rest.bodies import FieldProblem, Nothing
 from chatops.rest.errors import BadFieldsError, TooLargeError
-from chatops.rest.models import FieldProblem, Nothing
 
 USER_HEADER = "X-Chatops-User"
 
@@ -151,7 +153,11 @@ class Door:
             query = checked(operation.query, dict(request.query))
             body = None
             if operation.body is not None:
-                body = checked(operation.body, await _json(request, operation.max_bytes))
+                text = await _read(request, operation.max_bytes)
+                # A long one would keep everybody waiting.
+                long = len(text) > MAX_PAYLOAD_BYTES
+                parsed = partial(_parsed, operation.body, text)
+                body = await asyncio.to_thread(parsed) if long else parsed()
             answer = await operation.handle(Call(request, person, query, body))
             if isinstance(answer, web.StreamResponse):
                 return answer
@@ -178,7 +184,7 @@ def checked(model: type[_M], given: Any) -> _M:
         raise BadFieldsError.of(error) from None
 
 
-async def _json(request: web.Request, max_bytes: int) -> Any:
+async def _read(request: web.Request, max_bytes: int) -> bytes:
     body = bytearray()
     async for part in request.content.iter_any():
         body += part
@@ -186,8 +192,12 @@ async def _json(request: web.Request, max_bytes: int) -> Any:
             raise TooLargeError(
                 f"The body is longer than {max_bytes // 1024:,} KiB.", "Send less at once."
             )
+    return bytes(body)
+
+
+def _parsed(model: type[_M], body: bytes) -> _M:
     try:
-        return loads(body.decode())
+        return checked(model, loads(body.decode()))
     except UnicodeDecodeError:
         problem = "It is not UTF-8"
     except StrictJsonError as error:

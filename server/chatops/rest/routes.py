@@ -45,7 +45,8 @@ class Rest:
         for path in _ASSETS:
             app.router.add_get(path, self.asset)
         for one in self._operations:
-            app.router.add_route(one.method, one.path, self._services.door.serve(one))
+            add = app.router.add_get if one.method == "GET" else app.router.add_post
+            add(one.path, self._services.door.serve(one))
         Talks(self._services).add_to(app)
 
     async def front(self, _request: web.Request) -> web.Response:

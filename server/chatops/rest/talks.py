@@ -14,9 +14,9 @@ from chatops.assistant.asking import AskOptions
 from chatops.errors import AppError, BadPayloadError, RateLimitedError
 from chatops.protocol.base import MAX_PAYLOAD_BYTES
 from chatops.protocol.strictjson import StrictJsonError, dumps, loads
+from chatops.rest.bodies import ChatQuestion, PlainQuestion
 from chatops.rest.conversations import options_of
 from chatops.rest.errors import BadFieldsError, unexpected
-from chatops.rest.models import ChatQuestion, PlainQuestion
 from chatops.rest.services import Services
 
 log = structlog.get_logger(__name__)

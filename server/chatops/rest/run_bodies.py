@@ -13,7 +13,7 @@ from chatops.protocol.results import (
     RankingRow,
     Regimes,
 )
-from chatops.rest.models import Content, HttpModel
+from chatops.rest.bodies import Content, HttpModel
 
 MetricName = Literal[
     "total_return",

@@ -164,7 +164,7 @@ class PlainReply(HttpModel):
 
 
 class SessionLog(HttpModel):
-    """A session, its members on this server, and a part of its log."""
+    """A session, its members as far as this server knows, and a part of its log."""
 
     session_id: str
     title: str
