@@ -54,12 +54,17 @@ class Progress:
     writer: FigureWriter | None = None
     cached: bool = False
 
+    @property
+    def acted(self) -> bool:
+        """Whether a tool has been run."""
+        return self.belt is not None and bool(self.belt.steps)
+
     def metadata(self) -> dict[str, Any]:
         """Return what is kept with the answer."""
         kept: dict[str, Any] = {}
         if self.model_id:
             kept["model"] = self.model_id
-        if self.belt is not None and self.belt.steps:
+        if self.belt is not None and self.acted:
             kept["steps"] = [step.to_wire() for step in self.belt.steps]
         if self.writer is not None and self.writer.figures:
             kept["figures"] = [figure.to_wire() for figure in self.writer.figures]

@@ -11,7 +11,7 @@ import structlog
 from chatops.access.identity import Person
 from chatops.assistant.answering import Answerer, Progress
 from chatops.dispatch.result import CommandResult
-from chatops.errors import AppError, InternalError
+from chatops.errors import AppError, InternalError, StoreUnavailableError
 from chatops.protocol.base import new_id
 from chatops.protocol.events import WireError
 from chatops.sessions.entries import assistant_message, author_of, command_result
@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 PIECES_EVERY_S = 0.05
 """Seconds between two pieces of an answer that a room is shown."""
+
+_AGAIN_S = 0.5
 
 Outcome = Literal["completed", "stopped", "failed", "interrupted", "lost"]
 
@@ -94,7 +96,7 @@ class Speaking:
 
     async def _answer(self, answerer: Answerer) -> None:
         try:
-            await answerer.answer(self._question, self, self._progress)
+            await self._insist(answerer)
         except AppError as error:
             self._ending = Ending("failed", error=error)
         except Exception:  # a fault of ours must not leave a question without an end
@@ -107,6 +109,16 @@ class Speaking:
                 ),
             )
         self._over = True
+
+    async def _insist(self, answerer: Answerer) -> None:
+        """Have the answer given; a store that is away is waited for until the floor is lost."""
+        while True:
+            try:
+                return await answerer.answer(self._question, self, self._progress)
+            except StoreUnavailableError:
+                if self.text or self._progress.acted:
+                    raise  # not twice
+            await asyncio.sleep(_AGAIN_S)
 
     def do(self, what: str) -> None:
         """Show what is being done for the answer."""

@@ -8,6 +8,7 @@ import pytest
 
 from chatops.sessions import following
 from chatops.sessions.entries import assistant_message
+from chatops.sessions.model import Hint
 from tests.support.nodes import Network
 from tests.support.toynodes import ANN, ROOM, ToyNode, nodes
 from tests.support.waiting import until
@@ -96,7 +97,7 @@ async def test_junk_of_another_node_changes_nothing(tmp_path: Path) -> None:
         await here.join("c0")
         for junk in (b"[]", b"{", b'{"messageId": 1}', b"null"):
             for event in ("messageDelta", ".stream"):
-                hint = following.Hint(ROOM, event, junk)
+                hint = Hint(ROOM, event, junk)
                 there.bus.publish(hint)
         await asyncio.sleep(0.02)
         assert text_of(here, "c0") == ""
