@@ -25,6 +25,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMES = [
     "help",
+    "ask",
+    "stop",
+    "assistant",
+    "build_strategy",
     "strategies",
     "strategy",
     "symbols",
@@ -98,7 +102,9 @@ async def test_every_command_is_there_with_a_short_summary_and_an_example_that_b
 
 async def test_every_example_that_needs_no_id_runs(server: tuple[Node, str], mina: Caller) -> None:
     for spec in specs_of(server[0]):
-        if "bt_" not in spec.example and spec.name != "cancel":
+        if spec.free_text is not None:  # which a model is needed for
+            assert (await mina.refusal(spec.example))["code"] == "assistant_off"
+        elif "bt_" not in spec.example and spec.name != "cancel":
             result = await mina.say(spec.example)
             assert result["success"], (spec.example, result["message"])
             assert (result["command"], result["requestedBy"]["name"]) == (spec.example, "민아")

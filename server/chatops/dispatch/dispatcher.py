@@ -88,14 +88,14 @@ class Dispatcher:
 
     def _free_text(self, text: str) -> Call | None:
         """Return a command that takes the rest of its line as it stands, if the line is one."""
-        name, *rest = text.strip().split(maxsplit=1)
-        if not rest or not self._registry.knows(name):
+        words = text.strip().split(maxsplit=1)
+        if len(words) < 2 or not self._registry.knows(words[0]):
             return None
-        spec = self._registry.find(name)
+        spec = self._registry.find(words[0])
         if spec.free_text is None:
             return None
-        given = spec.parameters.model_validate({spec.free_text: rest})
-        return Call(spec, given, f"/{spec.name} {rest[0]}")
+        given = spec.parameters.model_validate({spec.free_text: words[1:]})
+        return Call(spec, given, f"/{spec.name} {words[1]}")
 
     async def check(self, ctx: CommandContext, call: Call) -> None:
         """Refuse what :meth:`run` would refuse, before anybody sees the command.

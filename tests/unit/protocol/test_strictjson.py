@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatops.protocol.strictjson import MAX_DEPTH, StrictJsonError, dumps, loads
@@ -28,6 +28,9 @@ scalars = (
     | st.text(st.characters(exclude_categories=["Cs"]))
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+"""How fast the machine is says nothing about the code."""
+
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4)
 )
@@ -138,12 +141,14 @@ def test_json_is_written_without_spaces() -> None:
     assert dumps({"ok": True, "items": [1, None]}) == '{"ok":true,"items":[1,null]}'
 
 
+@unhurried
 @given(values)
 def test_what_is_written_is_read_back_the_same(value: Any) -> None:
     text = dumps(value)
     assert loads(text) == json.loads(text) == value
 
 
+@unhurried
 @given(values)
 def test_escaped_text_reads_as_plain_text_does(value: Any) -> None:
     assert loads(json.dumps(value, ensure_ascii=True)) == value
