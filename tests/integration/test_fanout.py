@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import socketio
+from engineio.payload import Payload
 
 from chatops.bootstrap import Node
 from tests.support.inprocess import leftovers, running_node
@@ -289,6 +291,38 @@ async def test_a_member_that_upgrades_in_a_burst_misses_nothing(server: tuple[No
         while heard[-1:] != [4]:
             take(await ws.receive_str(timeout=5))
         assert heard == [0, 1, 2, 3, 4]
+        await ws.close()
+
+
+async def test_a_poll_brings_no_more_than_python_clients_read_in_one(
+    server: tuple[Node, str],
+) -> None:
+    node, url = server
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{url}{PATH}?EIO=4&transport=polling") as response:
+            sid = json.loads((await response.text())[1:])["sid"]
+        polling = f"{url}{PATH}?EIO=4&transport=polling&sid={sid}"
+
+        async def poll() -> list[str]:
+            async with http.get(polling) as response:
+                return (await response.text()).split("\x1e")
+
+        async with http.post(polling, data='40\x1e420["joinSession","desk"]'):
+            pass
+        while not (await poll())[-1].startswith('42["presence"'):
+            pass
+        for number in range(100):
+            await emit(node, number)
+        polled = [await poll() for _ in range(3)]
+        assert [len(packets) for packets in polled] == [Payload.max_decode_packets] * 3
+
+        ws = await http.ws_connect(f"{url}{PATH}?EIO=4&transport=websocket&sid={sid}")
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        await ws.send_str("5")
+        rest = [await ws.receive_str(timeout=5) for _ in range(100 - 48)]
+        heard = [json.loads(packet[2:])[1]["number"] for packet in chain(*polled, rest)]
+        assert heard == list(range(100))
         await ws.close()
 
 

@@ -61,6 +61,12 @@ def test_a_poll_asks_of_the_queue_what_its_replacement_can_do() -> None:
     assert source(AsyncSocket.poll).count("self.queue.get()") == 1
 
 
+def test_a_server_makes_the_queue_of_a_socket() -> None:
+    server = engineio.AsyncServer(async_mode="aiohttp")
+    server.create_queue = lambda: "a queue"
+    assert AsyncSocket(server, "x").queue == "a queue"
+
+
 def test_a_socket_is_marked_as_closing_before_anybody_hears_of_it() -> None:
     closing = source(AsyncSocket.close)
     assert closing.index("self.closing = True") < closing.index("'disconnect'")

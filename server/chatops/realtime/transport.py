@@ -9,7 +9,8 @@ changes one of them.
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -90,6 +91,7 @@ class Sockets:
         self._start = start
         self._max_waiting_bytes = max_waiting_bytes
         self._stall_s = stall_s
+        engine.create_queue = _Waiting
         engine._async = {  # noqa: SLF001 - the library has no other way to bring a transport
             **engine._async,  # noqa: SLF001
             "websocket": lambda handler, _server: _Handshake(self, handler.__self__),
@@ -189,8 +191,7 @@ class Sockets:
 
     def _flush(self, socket: Any, peer: Peer) -> None:
         polled = socket.queue
-        while not socket.queue.empty():
-            waiting = socket.queue.get_nowait()
+        for waiting in polled.rest():
             if waiting is not None and waiting.packet_type != engine_packet.NOOP:
                 peer.send(waiting.encode().encode())
         socket.queue = _Direct(peer)
@@ -313,6 +314,28 @@ def _key(request: web.Request) -> str:
     if not valid or request.headers.get("Sec-WebSocket-Version") != "13":
         raise web.HTTPBadRequest(text="Bad WebSocket handshake")
     return key
+
+
+class _Waiting(asyncio.Queue[Any]):
+    """What waits for a poll. One answer holds no more packets than python-socketio reads in one."""
+
+    _left = 0
+
+    async def get(self) -> Any:
+        while True:
+            self._left = MAX_POLLED_FRAMES
+            with suppress(asyncio.QueueEmpty):  # other polls of the same client took them
+                return await super().get()
+
+    def get_nowait(self) -> Any:
+        if not self._left:
+            raise asyncio.QueueEmpty
+        self._left -= 1
+        return super().get_nowait()
+
+    def rest(self) -> Iterator[Any]:
+        while not self.empty():
+            yield super().get_nowait()
 
 
 class _Direct:
