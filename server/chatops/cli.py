@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, help="TCP port, 0 for a free one")
     serve.add_argument("--workers", type=int, help="server processes")
     serve.add_argument("--of-parent", type=int, help=argparse.SUPPRESS)
+    serve.add_argument("--seat", type=int, nargs="+", default=(), help=argparse.SUPPRESS)
     serve.set_defaults(command=_serve)
 
     worker = verbs.add_parser("worker", help="run backtests for servers with CHATOPS_QUEUE=celery")
@@ -105,7 +106,7 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
 
     if settings.workers > 1:
         return processes.run(processes.serve_many(settings))
-    return processes.run(processes.serve_one(settings, parent=given.of_parent))
+    return processes.run(processes.serve_one(settings, parent=given.of_parent, seat=given.seat))
 
 
 def _worker(_given: argparse.Namespace, settings: Settings) -> int:

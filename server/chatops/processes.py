@@ -1,17 +1,18 @@
 """``chatops serve``: one process, or several that share a port; and ``chatops worker``.
 
 Each process is a node of its own; what they share is the store and the bus. The kernel gives each
-new connection to one of them (``SO_REUSEPORT``).
+new connection to one of them (``SO_REUSEPORT``); they pass it on where it belongs to another.
 """
 
 import asyncio
 import errno
 import gc
+import itertools
 import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -46,22 +47,33 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-async def serve_one(settings: Settings, *, parent: int | None = None) -> int:
+async def serve_one(
+    settings: Settings, *, parent: int | None = None, seat: Sequence[int] = ()
+) -> int:
     """Serve until a signal ends it. The port opens when the store is ready.
 
     Args:
         settings: The settings.
         parent: Id of the process that started this one to share its port; it ends with it.
+        seat: Its number among those processes, then the descriptors of their sockets.
     """
     from aiohttp import web
 
     from chatops.bootstrap import Node
+    from chatops.realtime.neighbours import Neighbours
 
     node = Node(settings)
-    runner = web.AppRunner(node.app(), access_log=None, shutdown_timeout=1.0)
+    app = node.app()
+    neighbours = Neighbours(seat[0], seat[1:]) if seat else None
+    if neighbours:
+        neighbours.guide(node.server, app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     stop = stop_signal()
     try:
         await runner.setup()
+        if neighbours:
+            assert runner.server is not None  # noqa: S101 - it is set up
+            neighbours.open(runner.server, node.supervisor.start)
         shared = True if parent else None
         site = web.TCPSite(runner, settings.host, settings.port, reuse_port=shared)
         try:
@@ -80,6 +92,8 @@ async def serve_one(settings: Settings, *, parent: int | None = None) -> int:
             node.supervisor.start(_end_with(parent, stop), "parent watch")
         await stop.wait()
         node.begin_drain()
+        if neighbours:
+            neighbours.close()
         return 0
     finally:
         await runner.cleanup()
@@ -126,7 +140,10 @@ async def serve_many(settings: Settings) -> int:
         return 1
     supervisor = Supervisor()
     port = place.getsockname()[1]
-    children = [_Child(settings, port) for _ in range(settings.workers)]
+    # Connections are passed through these. They live here, so that a process that is started again
+    # finds its own, with what waits in it.
+    ways = [socket.socketpair(type=socket.SOCK_DGRAM) for _ in range(settings.workers)]
+    children = [_Child(settings, port, number, ways) for number in range(settings.workers)]
     try:
         started = await asyncio.gather(*(child.start() for child in children))
         if not all(started):
@@ -143,15 +160,32 @@ async def serve_many(settings: Settings) -> int:
         await supervisor.close(0.0)
         await asyncio.gather(*(child.end() for child in children))
         place.close()
+        for end in itertools.chain(*ways):
+            end.close()
 
 
 class _Child:
-    """One of the processes."""
+    """One of the processes.
 
-    def __init__(self, settings: Settings, port: int) -> None:
+    Args:
+        settings: The settings.
+        port: The port that they share.
+        number: Which one it is.
+        ways: For each of them, where it reads and where the others write.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        port: int,
+        number: int,
+        ways: Sequence[tuple[socket.socket, socket.socket]],
+    ) -> None:
+        self._sockets = [way[n != number].fileno() for n, way in enumerate(ways)]
         self._arguments = (
             *("-m", "chatops", "serve", "--workers", "1", "--of-parent", str(os.getpid())),
             *("--host", settings.host, "--port", str(port)),
+            *("--seat", *map(str, (number, *self._sockets))),
         )
         share = max(settings.backtest_workers // settings.workers, 1)
         self._more = {"CHATOPS_BACKTEST_WORKERS": str(share)}
@@ -163,6 +197,7 @@ class _Child:
             sys.executable,
             *self._arguments,
             stdout=asyncio.subprocess.PIPE,
+            pass_fds=self._sockets,
             env={**os.environ, **self._more},  # noqa: TID251 - passed on, not read
         )
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe

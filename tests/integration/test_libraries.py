@@ -12,6 +12,7 @@ import engineio
 import socketio
 from aiohttp import web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler
 from engineio.async_drivers import aiohttp as driver
 from engineio.async_socket import AsyncSocket
@@ -139,3 +140,10 @@ def test_aiohttp_lets_go_of_a_connection_in_the_way_that_we_ask() -> None:
     )
     assert "feed_data(self._message_tail)" in source(RequestHandler.set_parser)
     assert web.StreamResponse._length_check is True
+
+
+def test_a_handler_has_what_follows_its_request_and_a_closed_connection_takes_no_answer() -> None:
+    assert {"_messages", "_message_tail"} <= set(RequestHandler.__slots__)
+    assert "transport.is_closing():\n            raise ClientConnectionResetError" in source(
+        StreamWriter._write
+    )
