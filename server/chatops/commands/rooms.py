@@ -77,6 +77,7 @@ class Rooms:
                 parameters=Nothing,
                 run=self.whoami,
                 example="/whoami",
+                tool=False,
             ),
             CommandSpec(
                 name="members",
@@ -86,6 +87,7 @@ class Rooms:
                 run=self.members,
                 example="/members",
                 aliases=("who",),
+                tool=False,
             ),
             CommandSpec(
                 name="rename",

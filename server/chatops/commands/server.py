@@ -36,6 +36,7 @@ class Server:
                 parameters=Nothing,
                 run=self.cache_status,
                 example="/cache_status",
+                tool=False,
             ),
         ]
 

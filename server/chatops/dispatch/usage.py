@@ -106,15 +106,3 @@ def parameter_rows(spec: CommandSpec[Any]) -> list[dict[str, JsonValue]]:
         }
         for p in signature.parameters
     ]
-
-
-def json_schema(spec: CommandSpec[Any]) -> dict[str, Any]:
-    """Return the JSON Schema of the named form: what a program, or a model's tool, has to give.
-
-    ``title`` is the command's name and ``description`` its summary.
-    """
-    schema: dict[str, Any] = spec.parameters.model_json_schema(by_alias=False)
-    for field in schema.get("properties", {}).values():
-        for word in ("title", "named_only", "open"):
-            field.pop(word, None)
-    return schema | {"title": spec.name, "description": spec.summary}

@@ -5,7 +5,7 @@ import pytest
 
 from chatops.dispatch.binding import bind
 from chatops.dispatch.parser import parse
-from chatops.dispatch.usage import describe, json_schema, one_line, parameter_rows, usage_line
+from chatops.dispatch.usage import describe, one_line, parameter_rows, usage_line
 from tests.unit.dispatch.conftest import CLOSED, COMPARE, HELP, RUN
 
 
@@ -72,18 +72,3 @@ def test_rows_for_programs_are_json_and_name_positions_and_bounds() -> None:
 @pytest.mark.parametrize("spec", [RUN, CLOSED, COMPARE, HELP])
 def test_the_example_of_a_command_binds(spec: object) -> None:
     bind(spec, parse(spec.example))  # type: ignore[arg-type, attr-defined] # specs of several models
-
-
-def test_the_schema_is_what_a_tool_has_to_give() -> None:
-    schema = json_schema(RUN)
-    assert schema["title"] == "run_backtest"
-    assert schema["description"] == RUN.summary
-    assert schema["required"] == ["strategy"]
-    assert schema["additionalProperties"] is False
-    assert schema["properties"]["timeframe"] == {
-        "default": "1d",
-        "enum": ["1h", "4h", "1d"],
-        "type": "string",
-    }
-    assert "open" not in schema["properties"]["params"]
-    assert "named_only" not in json.dumps(json_schema(CLOSED))
