@@ -467,3 +467,33 @@ async def test_cancelling_a_comparison_leaves_a_run_that_another_node_has_come_t
     assert {job.id for job in await cluster.store.jobs.active()} == {"bt_1", "cmp_2"}
     await two.jobs.cancel("cmp_2", ANN)
     assert await cluster.store.jobs.active() == []
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["signals", "no signals"])
+async def test_a_node_learns_that_a_job_has_ended_on_another(
+    cluster: Cluster, silent: bool
+) -> None:
+    face, back = await cluster.node(0), await cluster.node(1)
+    await face.submit("bt_1", asker("c1"))
+    waiting = [asyncio.ensure_future(face.jobs.ended("bt_1")) for _ in range(3)]
+    work = await back.workers.started(0)
+    cluster.air.silent = silent
+    waiting.pop().cancel()
+    assert not any(one.done() for one in waiting)
+    work.done(figure=1)
+    async with asyncio.timeout(5 if silent else 1):
+        ended = await asyncio.gather(*waiting)
+    assert [(job.state, job.summary) for job in ended] == [("completed", {"figure": 1})] * 2
+    assert [one.command_id for one in ended[0].askers] == ["c1"]
+
+
+async def test_the_end_of_a_job_that_has_ended_is_known_at_once(cluster: Cluster) -> None:
+    face, back = await cluster.node(0), await cluster.node(1)
+    await face.submit("bt_1", asker("c1"))
+    (await back.workers.started(0)).done()
+    await cluster.end_of("c1")
+    await face.submit("bt_2", asker("c2"), same="bt_1")
+    async with asyncio.timeout(0.5):
+        assert (await face.jobs.ended("bt_1")).askers[-1].joined == "reused"
+    with pytest.raises(NotFoundError):
+        await face.jobs.ended("bt_none")

@@ -163,6 +163,25 @@ class Jobs:
 
     # ---------------------------------------------------------------- looking
 
+    async def ended(self, job_id: str) -> Job:
+        """Wait until the job has ended, whoever runs it, and return it with its result.
+
+        Safe to cancel: the job goes on. A store that is away is waited for.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        while True:
+            end = self._view.end_of(job_id)  # before the look, so that no end falls between
+            job = await insist(lambda: self._store.get(job_id))
+            if job is None:
+                raise NotFoundError(
+                    f'There is no job "{job_id}".', "Type /jobs for those there are."
+                )
+            if not job.is_active:
+                return job
+            await end.wait()
+
     def standing(self) -> list[Standing]:
         """Return every active job, running ones first, then in the order of their start."""
         return self._board.everything()

@@ -1,7 +1,9 @@
 """What this node knows of all jobs, kept true to the store: by signals at once, else by looks."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from chatops.backtests.job import Job
 from chatops.backtests.jobs.board import Board
@@ -64,6 +66,7 @@ class View:
         self._stale: set[str] = set()
         self._reading = False
         self._moved = False
+        self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     # ---------------------------------------------------------------- what this node did
 
@@ -101,13 +104,17 @@ class View:
         Raises:
             StoreUnavailableError: Nothing has changed then.
         """
-        known = self.board.ids()
+        known = {*self.board.ids(), *self._ends}
         found = await self._store.active()
         for job in found:
             self.take(job)
-        for job_id in set(known) - {job.id for job in found}:
+        for job_id in known - {job.id for job in found}:
             self._gone(job_id)
         self._tell_news(own=False)
+
+    def end_of(self, job_id: str) -> asyncio.Event:
+        """Return what is set when this node learns that the job has ended, unless it knew."""
+        return self._ends.setdefault(job_id, asyncio.Event())
 
     # ---------------------------------------------------------------- inside
 
@@ -144,6 +151,8 @@ class View:
         self._moved |= self.board.get(job_id) is not None
         self.board.drop(job_id)
         self.progress.forget(job_id)
+        if (end := self._ends.get(job_id)) is not None:
+            end.set()
         if self.board.has_slot(job_id):
             self._stop(job_id)
 
