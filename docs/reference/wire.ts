@@ -7,6 +7,19 @@
  * Generated from the server's models; do not edit.
  */
 
+/** What the server says of an answer of the assistant. */
+export interface AnswerMetadata {
+  /** Id of the question. */
+  replyTo: string;
+  outcome: "completed" | "stopped" | "failed" | "interrupted";
+  model?: string;
+  steps?: Step[];
+  figures?: Figure[];
+  cached?: boolean;
+  stoppedBy?: Author;
+  error?: Failure;
+}
+
 /**
  * The `auth` object of the Socket.IO connect packet; all of it optional.
  *
@@ -232,6 +245,15 @@ export interface Fan {
   growth: Record<string, number[]>;
 }
 
+/** A figure in an answer; verified: a result, or what somebody said, bears it out. */
+export interface Figure {
+  /** As it stands in the answer. */
+  text: string;
+  /** What the server filled in, `r1.sharpe_ratio`. */
+  ref?: string;
+  verified: boolean;
+}
+
 /**
  * The room at the moment of entering it. Live events continue exactly where it ends.
  *
@@ -306,12 +328,8 @@ export interface Message {
   content: string;
   /** RFC 3339, UTC, milliseconds. */
   timestamp: string;
-  /**
-   * The sender's own; `commandId` is the server's: the text is a command. On answers of the
-   * assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, `figures`,
-   * `stoppedBy`, `error`, `cached`.
-   */
-  metadata?: Record<string, unknown>;
+  /** The sender's own; `commandId` is the server's: the text is a command. */
+  metadata?: Metadata;
   /** Number in the session's log: 1, 2, 3, ... without holes. */
   seq: number;
   author?: Author;
@@ -350,18 +368,18 @@ export interface MessageEntry {
   content: string;
   /** RFC 3339, UTC, milliseconds. */
   timestamp: string;
-  /**
-   * The sender's own; `commandId` is the server's: the text is a command. On answers of the
-   * assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, `figures`,
-   * `stoppedBy`, `error`, `cached`.
-   */
-  metadata?: Record<string, unknown>;
+  /** The sender's own; `commandId` is the server's: the text is a command. */
+  metadata?: Metadata;
   /** Number in the session's log: 1, 2, 3, ... without holes. */
   seq: number;
   author?: Author;
   clientMessageId?: string;
   type: "message";
 }
+
+export type Metadata =
+  | Record<string, unknown>
+  | AnswerMetadata;
 
 /** Figures of one run. Ratios are fractions (0.1 is 10 %), losses negative; null: undefined. */
 export interface Metrics {
@@ -523,6 +541,17 @@ export interface SimulatedMember {
   probabilityOfHistoricDrawdown: number;
   terminalReturn: Record<string, number | null>;
   fan: Fan;
+}
+
+/** A command that the assistant ran for its answer, as the person who asked. */
+export interface Step {
+  /** The line that says the same. */
+  command: string;
+  arguments: Record<string, unknown>;
+  /** What came of it, one line. */
+  summary: string;
+  durationMs: number;
+  success: boolean;
 }
 
 /** Whether an answer was being given, which ends now. */

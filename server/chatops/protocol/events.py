@@ -7,7 +7,7 @@ from typing_extensions import TypeAliasType
 
 from chatops import errors
 from chatops.protocol.base import Timestamp, WireModel
-from chatops.protocol.results import ResultData
+from chatops.protocol.results import Failure, ResultData
 
 ERROR_CODES = tuple(
     one.code
@@ -36,6 +36,44 @@ class Member(WireModel):
     since: Timestamp
 
 
+class Step(WireModel):
+    """A command that the assistant ran for its answer, as the person who asked."""
+
+    command: str = Field(description="The line that says the same.")
+    arguments: dict[str, Any]
+    summary: str = Field(description="What came of it, one line.")
+    duration_ms: int
+    success: bool
+
+
+class Figure(WireModel):
+    """A figure in an answer; verified: a result, or what somebody said, bears it out."""
+
+    text: str = Field(description="As it stands in the answer.")
+    ref: str | None = Field(None, description="What the server filled in, `r1.sharpe_ratio`.")
+    verified: bool
+
+
+class AnswerMetadata(WireModel):
+    """What the server says of an answer of the assistant."""
+
+    reply_to: str = Field(description="Id of the question.")
+    outcome: Literal["completed", "stopped", "failed", "interrupted"]
+    model: str | None = None
+    steps: list[Step] | None = None
+    figures: list[Figure] | None = None
+    cached: bool | None = None
+    stopped_by: Author | None = None
+    error: Failure | None = None
+
+
+Metadata = TypeAliasType(
+    "Metadata",
+    # In this order what is read stays as it is; the model only documents.
+    Annotated[dict[str, Any] | AnswerMetadata, Field(union_mode="left_to_right")],
+)
+
+
 class Message(WireModel):
     """One message of the room's log."""
 
@@ -44,11 +82,8 @@ class Message(WireModel):
     role: Literal["user", "assistant", "system"]
     content: str
     timestamp: Timestamp
-    metadata: dict[str, Any] | None = Field(
-        None,
-        description="The sender's own; `commandId` is the server's: the text is a command. On "
-        "answers of the assistant: `replyTo` (id of the question), `outcome`, `model`, `steps`, "
-        "`figures`, `stoppedBy`, `error`, `cached`.",
+    metadata: Metadata | None = Field(
+        None, description="The sender's own; `commandId` is the server's: the text is a command."
     )
     seq: int = Field(description="Number in the session's log: 1, 2, 3, ... without holes.")
     author: Author | None = None

@@ -115,7 +115,7 @@ def _entry(session_id: str, entry: LogEntry, exported: str) -> NewEntry:
 
 
 def _metadata(entry: MessageEntry, exported: str) -> dict[str, Any]:
-    told = entry.metadata or {}
+    told = dict(entry.metadata or {})
     kept = {name: value for name, value in told.items() if name not in _NOT_KEPT}
     return {"imported": {"sessionId": exported, "seq": entry.seq}, **kept}
 
