@@ -131,12 +131,13 @@ class Node:
             limits=limits,
             server_facts=self.facts,
         )
-        dispatcher = Dispatcher(build_registry(tools), authorize)
+        registry = build_registry(tools)
+        dispatcher = Dispatcher(registry, authorize)
         self.chat = Chat(self.sessions, dispatcher, questions, self.supervisor)
         self.turns.answerer = Answerer(
             self.sessions,
             self.calls,
-            Tools(dispatcher, self.jobs, self.store.jobs),
+            Tools(registry, dispatcher, self.jobs, wait_s=settings.assistant_tool_wait_s),
             Briefing(self.sessions, self.jobs, self.store.jobs, book, self.catalogue),
             self.answers,
         )

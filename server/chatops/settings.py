@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         description="Seconds a language model may take to begin its answer, retries included, and "
         "may be silent within one.",
     )
+    assistant_tool_wait_s: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds an answer waits for a backtest that it asked for; the backtest goes "
+        "on after that.",
+    )
     assistant_retries: int = Field(
         2,
         ge=0,

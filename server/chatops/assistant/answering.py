@@ -138,7 +138,6 @@ class Answerer:
                 messages.append(Message("tool", result.content, tool_call_id=call.id))
             offered = self._tools.offered if left else ()
             said = await self._round(caller, messages, offered, progress, voice)
-        voice.say(writer.close())
         if not progress.belt.steps and said.finish == "stop" and said.text:
             await self._cache.put(key, said.text, CACHE_S)
 
@@ -151,10 +150,13 @@ class Answerer:
         voice: Voice,
     ) -> Completion:
         request = Request(tuple(messages), tuple(offered))
+        assert progress.writer is not None  # noqa: S101 - made before the first round
         async with self._calls.stream(caller, request, progress.model_id) as answer:
-            async for delta in answer:
-                if progress.writer is not None:
+            try:
+                async for delta in answer:
                     voice.say(progress.writer.feed(delta.text))
+            finally:  # what was held back was said, also when the answer breaks off
+                voice.say(progress.writer.close())
             return answer.completion()
 
     async def _messages(
@@ -169,7 +171,7 @@ class Answerer:
             earlier = conversation(entries, question)
         for message in earlier:
             if message.role != "assistant":
-                figures.add_text(message.content)
+                figures.add_text(message.content, said=message.role == "user")
         asked = spoken(question.payload)
         figures.add_text(asked)
         return [Message("system", briefing), *earlier, Message("user", asked)]
