@@ -1,5 +1,6 @@
 """Turns while the store, the clock or the server are not as they should be: one end, paid once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -133,3 +134,16 @@ async def test_a_server_without_a_key_ends_what_one_with_a_key_began(
         assert (said["id"], said["metadata"]["outcome"]) == ("msg_1", "interrupted")
         assert said["content"].startswith("It is\n\n*")
         assert not provider.requests
+
+
+async def test_a_stop_right_after_the_question_stops_its_answer(
+    tmp_path: Path, provider: Provider
+) -> None:
+    async with room(tmp_path, provider, "Ann") as (_, (ann,)):
+        for number in range(5):
+            provider.answers.append(Say(LONG, pause_s=0.02))
+            question, ack = await asyncio.gather(
+                ask(ann, f"question {number}"), ann.ask("stopGeneration", sessionId="room")
+            )
+            assert ack["stopped"]
+            assert (await answer(ann, question))["metadata"]["outcome"] == "stopped"

@@ -34,6 +34,7 @@ TOO_OLD = timedelta(minutes=10)
 """A question that was so old when the server began is not answered any more."""
 
 _AGAIN_S = 0.5
+_STOP_AGAIN, _STOP_AGAIN_S = 5, 0.1
 _REPEAT_EVERY = 2
 
 
@@ -101,6 +102,8 @@ class Turns:
     async def stop(self, session_id: str, person: Person, message_id: str | None = None) -> bool:
         """End the answer that is being given, on whichever node; what was said stays.
 
+        One that is about to begin is waited for, for half a second.
+
         Args:
             session_id: The room.
             person: Who wants it.
@@ -111,6 +114,12 @@ class Turns:
         """
         authorize(person, Action.STOP_ANSWER, Target(session_id=session_id))
         stopped = await self._floors.stop(session_id, person, message_id)
+        for _ in range(_STOP_AGAIN):
+            about_to = message_id is None and await self._sessions.open_questions(session_id)
+            if stopped or not about_to:
+                break
+            await asyncio.sleep(_STOP_AGAIN_S)
+            stopped = await self._floors.stop(session_id, person, message_id)
         speaking = self._speaking.get(session_id)
         if stopped and speaking is not None and message_id in (None, speaking.message_id):
             speaking.interrupt("stopped", person)
