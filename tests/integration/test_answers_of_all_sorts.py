@@ -72,3 +72,21 @@ async def until_recorded(node: Node) -> None:
         if await node.store.usage.totals("model", UsageFilter()):
             return
         await asyncio.sleep(0.02)
+
+
+async def test_who_asked_while_another_was_answered_is_answered_with_that_in_mind(
+    tmp_path: Path, provider: Provider
+) -> None:
+    provider.answers += [Say("It was momentum .", pause_s=0.1), Say("It fell least .")]
+    async with room(tmp_path, provider, "Ann", "Ben") as (_, (ann, ben)):
+        await ask(ann, "Which gained most?")
+        await ask(ben, "And which fell least?")
+        last = await ask(ann, "Why?")
+        await answer(ann, last)
+        assert [one["content"] for one in provider.requests[-1]["messages"][1:]] == [
+            "Ann: Which gained most?",
+            "It was momentum .",
+            "Ben: And which fell least?",
+            "It fell least .",
+            "Ann: Why?",
+        ]

@@ -174,7 +174,9 @@ class Answerer:
         if options.history:
             first = max(question.seq - ENTRIES, 1)
             entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
-            earlier = conversation(entries, question)
+            # While the question waited, those before it were answered.
+            later = await self._sessions.read(question.session_id, question.seq, ENTRIES)
+            earlier = conversation([*entries, *later], question)
         for message in earlier:
             if message.role != "assistant":
                 figures.add_text(message.content, said=message.role == "user")
