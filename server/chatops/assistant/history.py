@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chatops.assistant.messages import Message
+from chatops.sessions.importing import IMPORTED
 from chatops.sessions.model import Entry
 
 TURNS = 10
@@ -74,7 +75,10 @@ def _message(entry: Entry) -> Message | None:
         if "answer" in (payload.get("data") or {}):
             return None  # of /ask; the answer itself is in the log
         text = payload["message"][:_MOST_OF_RESULT]
-        return Message("system", f"Result of {payload['command']}:\n{text}")
+        told = f"Result of {payload['command']}:\n{text}"
+        if entry.author_id.startswith(IMPORTED):  # a file can say anything
+            return Message("user", f"{payload['requestedBy']['name']}: {told}")
+        return Message("system", told)
     if payload["role"] == "user":
         return Message("user", spoken(payload))
     if payload["role"] == "assistant":

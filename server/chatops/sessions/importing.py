@@ -23,7 +23,10 @@ from chatops.sessions.model import NewEntry, SessionChange
 from chatops.sessions.ports import SessionStore
 from chatops.sessions.service import Sessions
 
-_PREFIX, _SUFFIX = "imported:", " (imported)"
+IMPORTED = "imported:"
+"""Begins the id of whoever is only known from a file."""
+
+_SUFFIX = " (imported)"
 
 _NOT_KEPT = frozenset({"commandId", "ask", "assistantMode"})
 """Metadata that would have the server act upon an entry that is history."""
@@ -123,4 +126,4 @@ def _metadata(entry: MessageEntry, exported: str) -> dict[str, Any]:
 def _stranger(author: Author) -> Person:
     """Return the author as one of whom this server knows nothing but what the file says."""
     name = author.name.removesuffix(_SUFFIX)[: MAX_NAME - len(_SUFFIX)]
-    return Person(_PREFIX + author.id.removeprefix(_PREFIX), name + _SUFFIX)
+    return Person(IMPORTED + author.id.removeprefix(IMPORTED), name + _SUFFIX)
