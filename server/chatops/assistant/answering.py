@@ -14,6 +14,7 @@ from chatops.assistant.history import ENTRIES, conversation, spoken
 from chatops.assistant.messages import Completion, Message, Request, Tool
 from chatops.assistant.ports import AnswerCache
 from chatops.assistant.tools import Toolbelt, Tools
+from chatops.errors import AssistantOffError
 from chatops.protocol.strictjson import dumps
 from chatops.sessions.model import Entry
 from chatops.sessions.service import Sessions
@@ -111,8 +112,11 @@ class Answerer:
         Safe to cancel at any moment; ``progress`` then has what was done until then.
 
         Raises:
+            AssistantOffError: It has been switched off since the question was asked.
             AppError: The model cannot be asked, or its answer broke off.
         """
+        if await self._sessions.mode(question.session_id) == "off":
+            raise switched_off()
         options = AskOptions.of(question.payload.get("metadata"))
         author = question.payload["author"]
         person = Person(question.author_id, author["name"])
@@ -183,6 +187,14 @@ class Answerer:
         asked = spoken(question.payload)
         figures.add_text(asked)
         return [Message("system", briefing), *earlier, Message("user", asked)]
+
+
+def switched_off() -> AssistantOffError:
+    """Return what is said where the room wants no answers."""
+    return AssistantOffError(
+        "The assistant is switched off in this session.",
+        "Switch it on with /assistant always, or /assistant addressed.",
+    )
 
 
 def _key(model_id: str, messages: Sequence[Message], tools: Sequence[Tool]) -> str:

@@ -3,11 +3,11 @@
 import re
 from collections import OrderedDict
 
+from chatops.assistant.answering import switched_off
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.client import no_model
 from chatops.assistant.speaking import told
 from chatops.assistant.turns import Turns
-from chatops.errors import AssistantOffError
 from chatops.sessions.service import Sessions
 
 _ADDRESSED = re.compile(r"(?<![\w@.])[@＠]assistant(?![a-z0-9_])", re.IGNORECASE)
@@ -54,10 +54,7 @@ class Questions:
         """
         self.check_model(ask.model_id)
         if await self._sessions.mode(session_id) == "off":
-            raise AssistantOffError(
-                "The assistant is switched off in this session.",
-                "Switch it on with /assistant always, or /assistant addressed.",
-            )
+            raise switched_off()
 
     def check_model(self, model_id: str | None = None) -> None:
         """Return if there is a model, and if it may be this one.
