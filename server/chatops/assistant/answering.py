@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chatops.access.identity import Person
+from chatops.access.identity import ASSISTANT, Person
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.calls import Caller, ModelCalls
@@ -169,6 +169,10 @@ class Answerer:
             first = max(question.seq - ENTRIES, 1)
             entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
             earlier = conversation(entries, question)
+            for entry in entries:
+                for one in (entry.payload.get("metadata") or {}).get("figures", ()):
+                    if one["verified"] and entry.author_id == ASSISTANT.id:
+                        figures.add_text(one["text"])
         for message in earlier:
             if message.role != "assistant":
                 figures.add_text(message.content, said=message.role == "user")
