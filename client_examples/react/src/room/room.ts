@@ -61,7 +61,7 @@ export class Room implements Occupant {
     this.#history = history
     this.#newest = newest
     this.#state = emptyRoom(connection.me)
-    const key = `chatops.unsent.${sessionId}`
+    const key = `chatops.unsent.${connection.me.id}.${sessionId}`
     this.#outbox = new Outbox({
       send: (one) => this.#send(one),
       settled: (one, ack) => {
