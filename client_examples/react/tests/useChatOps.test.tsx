@@ -25,7 +25,7 @@ function page(options: UseChatOpsOptions): Hook {
   })
 }
 
-const soon = (check: () => void) => waitFor(check, { timeout: 15_000, interval: 20 })
+const soon = (check: () => void) => waitFor(check, { timeout: 30_000, interval: 20 })
 const inRoom = (hook: Hook) =>
   soon(() => {
     expect(hook.result.current.upToDate).toBe(true)
@@ -138,6 +138,7 @@ test('after a reload we are the same person, and what was unsent goes out once',
   way.loseAnswers()
   act(() => {
     void before.result.current.sendMessage('the ack of this is lost')
+    void before.result.current.sendMessage('this waits for that ack')
   })
   const jun = member(url, session, { name: 'Jun' })
   await until(jun, ({ messages }) => messages.length === 2)
@@ -148,7 +149,12 @@ test('after a reload we are the same person, and what was unsent goes out once',
   await inRoom(after)
   expect(after.result.current.me).toEqual(me)
   await soon(() => {
-    expect(after.result.current.messages.map((line) => line.status)).toEqual(['stored', 'stored'])
+    const lines = after.result.current.messages.map((line) => `${line.status} ${line.content}`)
+    expect(lines).toEqual([
+      'stored stored',
+      'stored the ack of this is lost',
+      'stored this waits for that ack',
+    ])
     expect(sessionStorage).toHaveLength(0)
   })
   expect(transcript(after.result.current.messages)).toEqual(await storedLog(url, session))
