@@ -34,7 +34,7 @@ async def test_both_show_what_the_store_has_and_nothing_twice(tmp_path: Path) ->
     ):
         kim = await Person.at(one, "Kim", viewport=TALL)
         lee = await Person.at(other, "Lee", viewport=TALL)
-        people = (kim, lee)
+        people: Sequence[Person] = (kim, lee)
         for person in people:
             await person.enter(way.url, SESSION)
         await both_see_a_backtest(kim, lee)
