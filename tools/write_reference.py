@@ -60,6 +60,7 @@ def documents() -> dict[str, str]:
         "docs/reference/wire.schema.json": render("json") + "\n",
         "docs/reference/asyncapi.json": render("asyncapi") + "\n",
         "docs/reference/wire.ts": render("typescript") + "\n",
+        "client_examples/react/src/wire.ts": render("typescript") + "\n",
         "docs/reference/openapi.json": json.dumps(
             document(operations(Node(Settings()).rest)), indent=2
         )

@@ -45,8 +45,8 @@ async def test_a_fresh_installation_is_sound_and_nothing_is_made(tmp_path: Path)
     done = await doctor(data)
     assert done.code == 0, done
     lines = done.out.splitlines()
-    assert [line.split()[0] for line in lines[:-1]] == ["ok"] * 9
-    assert lines[-1] == "9 checks, nothing to do"
+    assert [line.split()[0] for line in lines[:-1]] == ["ok"] * 10
+    assert lines[-1] == "10 checks, nothing to do"
     assert "ready in" in done.out
     assert done.err == ""
     assert not data.exists()
@@ -105,7 +105,7 @@ async def test_several_faults_at_once_are_all_said(tmp_path: Path) -> None:
     assert "failed   settings        CHATOPS_WORKERS is 2" in done.out
     assert "warning  settings        CHATOPS_CORS_ORIGINS is *" in done.out
     assert "failed   port            203.0.113.1 is no address of this machine" in done.out
-    assert done.out.splitlines()[-1] == "11 checks: 2 failed, 2 warnings"
+    assert done.out.splitlines()[-1] == "12 checks: 2 failed, 2 warnings"
     assert "Traceback" not in done.out + done.err
 
 

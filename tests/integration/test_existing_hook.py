@@ -165,7 +165,7 @@ async def test_its_mistakes_reach_it_alone_as_error_events(url: str) -> None:
         await hook.emit("sendMessage", {"sessionId": session, "content": "done"})
         await watcher.heard("messages", 1)
         assert [m["content"] for m in watcher.messages] == ["done"]
-        assert watcher.errors == []
+        assert {e["code"] for e in watcher.errors} <= {"assistant_off"}  # the room's, once
 
 
 def check_toasts(toasts: list[tuple[float, Any]]) -> None:

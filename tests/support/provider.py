@@ -113,6 +113,7 @@ class Provider:
         answered: How many answers were given whole.
         gone: How many answers their client did not wait for.
         cost_usd: What the answers that were given whole cost.
+        counts_bytes: Tokens are four bytes of the prompt, tools and all, and not its words.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class Provider:
         self.requests: list[dict[str, Any]] = []
         self.answered = 0
         self.gone = 0
+        self.counts_bytes = False
         self._cost_pico = 0
         self._open = 0
         self._changed = asyncio.Event()
@@ -157,6 +159,11 @@ class Provider:
             self._changed.set()
             raise
 
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        if (refused := _wrong_key(request)) is not None:
+            return _refusal(refused)
+        return web.json_response({"object": "list", "data": [{"id": one} for one in PRICES]})
+
     async def _say(
         self, request: web.Request, body: dict[str, Any], say: Say
     ) -> web.StreamResponse:
@@ -190,7 +197,8 @@ class Provider:
         finish = say.finish or (
             "tool_calls" if say.tools else "length" if words > limit else "stop"
         )
-        told, said, cached = say.usage or (_prompt_tokens(body), min(words, limit), 0)
+        counted = _prompt_bytes(body) // 4 if self.counts_bytes else _prompt_tokens(body)
+        told, said, cached = say.usage or (counted, min(words, limit), 0)
         await response.write(_event(_chunk(body, {}, finish)))
         if say.tell_usage and body.get("stream_options", {}).get("include_usage"):
             usage = {
@@ -214,6 +222,7 @@ async def running_provider() -> AsyncIterator[Provider]:
     provider = Provider()
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_post("/v1/chat/completions", provider.serve)
+    app.router.add_get("/v1/models", provider.models)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -227,10 +236,8 @@ async def running_provider() -> AsyncIterator[Provider]:
 def _objection(request: web.Request, body: dict[str, Any]) -> Refuse | None:
     """Return what the real provider has against a request."""
     model = body["model"]
-    if request.headers.get("authorization") != f"Bearer {KEY}":
-        given = request.headers.get("authorization", "")
-        message = f"Incorrect API key provided: {given}."
-        return Refuse(401, "invalid_api_key", "invalid_request_error", message)
+    if (refused := _wrong_key(request)) is not None:
+        return refused
     if model not in PRICES:
         message = f"The model `{model}` does not exist or you do not have access to it."
         return Refuse(404, "model_not_found", "invalid_request_error", message)
@@ -250,6 +257,14 @@ def _objection(request: web.Request, body: dict[str, Any]) -> Refuse | None:
         message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens."
         return Refuse(400, "context_length_exceeded", "invalid_request_error", message)
     return None
+
+
+def _wrong_key(request: web.Request) -> Refuse | None:
+    given = request.headers.get("authorization", "")
+    if given == f"Bearer {KEY}":
+        return None
+    message = f"Incorrect API key provided: {given}."
+    return Refuse(401, "invalid_api_key", "invalid_request_error", message)
 
 
 def _unpaired(messages: list[dict[str, Any]]) -> bool:
@@ -273,6 +288,10 @@ def _called(messages: list[dict[str, Any]]) -> Iterator[str]:
 def _prompt_tokens(body: dict[str, Any]) -> int:
     """Count words, as tokens of this provider, and seven for each message."""
     return sum(7 + len((message["content"] or "").split()) for message in body["messages"])
+
+
+def _prompt_bytes(body: dict[str, Any]) -> int:
+    return len(json.dumps([body["messages"], body.get("tools")], ensure_ascii=False).encode())
 
 
 def _refusal(refused: Refuse) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chatops.access.identity import Person
+from chatops.access.identity import ASSISTANT, Person
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.calls import Caller, ModelCalls
@@ -180,7 +180,12 @@ class Answerer:
             entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
             # While the question waited, those before it were answered.
             later = await self._sessions.read(question.session_id, question.seq, ENTRIES)
-            earlier = conversation([*entries, *later], question)
+            told = [*entries, *later]
+            earlier = conversation(told, question)
+            for entry in told:
+                for one in (entry.payload.get("metadata") or {}).get("figures", ()):
+                    if one["verified"] and entry.author_id == ASSISTANT.id:
+                        figures.add_text(one["text"])
         for message in earlier:
             if message.role != "assistant":
                 figures.add_text(message.content, said=message.role == "user")

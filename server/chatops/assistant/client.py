@@ -129,7 +129,7 @@ class ModelClient:
                 )
         # Only those that are known are told in other words.
         except Exception as error:
-            if (failed := _told(error, model, None)) is None:
+            if (failed := _told(error, model.model_id, None)) is None:
                 raise
             raise failed from None
 
@@ -144,6 +144,26 @@ class ModelClient:
             async for _ in answer:
                 pass
             return answer.completion()
+
+    async def models(self) -> frozenset[str]:
+        """Return the ids of the models that the provider has. It costs nothing.
+
+        Raises:
+            AssistantOffError: There is no key.
+            ModelFailedError: The provider did not answer, or not with a list of models.
+        """
+        client = await self._ready()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                told: Any = await client.get("/models", cast_to=object)
+            return frozenset(str(one["id"]) for one in told["data"])
+        except (KeyError, TypeError):
+            raise ModelFailedError("malformed") from None
+        # Only those that are known are told in other words.
+        except Exception as error:
+            if (failed := _told(error, "", None)) is None:
+                raise
+            raise failed from None
 
     async def close(self) -> None:
         """Close all connections; a later call is refused. A repeat does nothing."""
@@ -256,7 +276,7 @@ class Answer:
         # Only those that are known are told in other words.
         except Exception as error:
             self._over = True
-            if (failed := _told(error, self._model, self._hearing)) is None:
+            if (failed := _told(error, self._model.model_id, self._hearing)) is None:
                 raise
             if self._hearing.broken:
                 raise failed from None
@@ -285,7 +305,7 @@ class _BrokenError(Exception):
         self.kind: FailureKind = kind
 
 
-def _told(error: Exception, model: ModelConfig, heard: Hearing | None) -> ModelFailedError | None:
+def _told(error: Exception, model_id: str, heard: Hearing | None) -> ModelFailedError | None:
     """Return what went wrong in our words, and log what the library knows; None: a fault of ours.
 
     Raise it without its cause: the library's errors quote the provider, who may quote the key.
@@ -315,10 +335,10 @@ def _told(error: Exception, model: ModelConfig, heard: Hearing | None) -> ModelF
             return None
     if heard is not None:
         heard.broken = heard.finish in (None, "content_filter")
-    log.warning("model_failed", kind=kind, model=model.model_id, **facts)
+    log.warning("model_failed", kind=kind, model=model_id, **facts)
     return ModelFailedError(
         kind,
-        model=model.model_id,
+        model=model_id,
         retry_after_s=wait_s,
         said=None if heard is None else heard.completion(),
     )

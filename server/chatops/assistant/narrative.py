@@ -1,14 +1,13 @@
 """A comparison in the model's words: asked for, and believed only where its figures are ours."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chatops.assistant.calls import Caller, ModelCalls
+from chatops.assistant.figures import Figures
 from chatops.assistant.messages import Message, Request
 from chatops.errors import (
     AssistantOffError,
@@ -29,7 +28,6 @@ You are given a question and the results. Answer with one JSON object and nothin
 Use only figures that stand in the results, written as they stand there; compute none.
 Say what is uncertain. Past results are no promise of future ones."""
 
-_NUMBER = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?)(\s?%)?")
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
 
@@ -99,30 +97,12 @@ class Narrator:
 
 def unfounded(text: str, facts: str) -> list[str]:
     """Return the figures of a text that do not stand in the facts, as they are or rounded."""
-    known = list(_figures(facts))
-    return [
-        f"{value}{'%' if percent else ''}"
-        for value, percent in _figures(text)
-        if not any(percent == of_percent and _rounds_to(fact, value) for fact, of_percent in known)
-    ]
-
-
-def _figures(text: str) -> Iterator[tuple[Decimal, bool]]:
-    """Yield figures without their signs, which words may say, and whether they are percentages."""
-    for digits, percent in _NUMBER.findall(text):
-        yield Decimal(digits.replace(",", "")), bool(percent)
-
-
-def _rounds_to(fact: Decimal, value: Decimal) -> bool:
-    finest = value.as_tuple().exponent
-    if not isinstance(finest, int):
-        return False
-    return abs(fact - value) <= Decimal(5).scaleb(finest - 1) and finest >= _finest(fact)
-
-
-def _finest(fact: Decimal) -> int:
-    exponent = fact.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    figures = Figures()
+    figures.add_text(facts)
+    writer = figures.writer()
+    writer.feed(text)
+    writer.close()
+    return [one.text for one in writer.figures if not one.verified]
 
 
 def _read(text: str) -> Words | None:

@@ -24,10 +24,13 @@ class Questions:
         self._turns = turns
         self._told: OrderedDict[str, None] = OrderedDict()
 
-    async def wanted(self, session_id: str, content: str, ask: AskOptions | None = None) -> bool:
-        """Return whether the assistant is to answer a message.
+    @property
+    def available(self) -> bool:
+        """Whether there is a model to answer."""
+        return self._turns.available
 
-        A room in which it would, if there were a model, is told so once.
+    async def wanted(self, session_id: str, content: str, ask: AskOptions | None = None) -> bool:
+        """Return whether the assistant is to answer a message, if there is one.
 
         Raises:
             AssistantOffError: With ``ask``: there is no model, or the room has switched it off.
@@ -37,13 +40,7 @@ class Questions:
             await self.check(session_id, ask)
             return True
         mode = await self._sessions.mode(session_id)
-        wanted = mode == "always" or (
-            mode == "addressed" and _ADDRESSED.search(content) is not None
-        )
-        if wanted and not self._turns.available:
-            self._tell_once(session_id)
-            return False
-        return wanted
+        return mode == "always" or (mode == "addressed" and _ADDRESSED.search(content) is not None)
 
     async def check(self, session_id: str, ask: AskOptions) -> None:
         """Return if a question would be answered.
@@ -68,8 +65,11 @@ class Questions:
         self._turns.check_model(model_id)
 
     def asked(self, session_id: str) -> None:
-        """Say that a question has been stored."""
-        self._turns.asked(session_id)
+        """Say that a question has been stored. Without a model the room is told so once."""
+        if self.available:
+            self._turns.asked(session_id)
+        else:
+            self._tell_once(session_id)
 
     async def owed(self) -> set[str]:
         """Return the ids of the commands that the assistant has still to answer.

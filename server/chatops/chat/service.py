@@ -107,7 +107,7 @@ class Chat:
             literal(content),
             key=key,
             metadata=metadata,
-            asks=asks,
+            asks=asks and self._questions.available,
             ask=None if ask is None else ask.to_metadata(),
         )
         done = await self._sessions.append(session_id, entry)

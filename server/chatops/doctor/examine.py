@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
+from chatops.assistant.checkup import check_assistant
 from chatops.doctor.configured import check_settings
 from chatops.doctor.installed import check_libraries, check_python
 from chatops.doctor.machine import check_files, check_port, check_prices
@@ -50,6 +51,8 @@ def _checks(settings: Settings, connections: int) -> list[tuple[str, Check]]:
         ("port", lambda: check_port(settings.host, settings.port)),
         ("open files", lambda: check_files(connections)),
     ]
+    key, address = settings.openai_api_key, settings.openai_base_url
+    checks.append(("assistant", lambda: check_assistant(key, address, settings.models_file)))
     if settings.queue == "pool":
         from chatops.workers.pool_checkup import check_worker
 

@@ -1,0 +1,48 @@
+import type { ErrorCode, WireError } from '../wire'
+
+/**
+ * What went wrong, for a person: the wire's error, or one of our own.
+ *
+ * - `no_session`: no session is joined.
+ * - `left`: the session was left, or the page closed it, before the server had answered.
+ * - `unreachable`: there is no connection, or the server was silent for 10 s.
+ */
+export interface Problem extends Partial<Omit<WireError, 'code' | 'message'>> {
+  code: ErrorCode | 'no_session' | 'left' | 'unreachable'
+  message: string
+}
+
+/** It was not done; `error` says why. The form of the wire's `ErrorAck`. */
+export interface Declined {
+  ok: false
+  error: Problem
+}
+
+/** Codes of errors after which the server will take the same request later. */
+export const LATER: ReadonlySet<string> = new Set([
+  'rate_limited',
+  'shutting_down',
+  'store_unavailable',
+])
+
+/** How long to wait before the same request again. */
+export function laterMs(problem: Problem): number {
+  return (problem.retryAfterSeconds ?? 1) * 1000
+}
+
+export const NO_SESSION: Problem = {
+  code: 'no_session',
+  message: 'No session is joined.',
+  hint: 'Join or create one first.',
+}
+
+export const LEFT: Problem = {
+  code: 'left',
+  message: 'The session was left before the server had answered.',
+}
+
+export const UNREACHABLE: Problem = {
+  code: 'unreachable',
+  message: 'The server does not answer.',
+  hint: 'It is tried again by itself.',
+}
