@@ -1,3 +1,5 @@
+import createCache from '@emotion/cache'
+import { CacheProvider } from '@emotion/react'
 import Box from '@mui/material/Box'
 import GlobalStyles from '@mui/material/GlobalStyles'
 import { StrictMode, useEffect, useState } from 'react'
@@ -30,11 +32,17 @@ function Page() {
   )
 }
 
+// The server's policy takes only styles that have the nonce of this visit.
+const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''
+const styles = createCache({ key: 'css', nonce, prepend: true })
+
 const root = document.getElementById('root')
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <Page />
+      <CacheProvider value={styles}>
+        <Page />
+      </CacheProvider>
     </StrictMode>,
   )
 }
