@@ -4,7 +4,7 @@ import { fireEvent, screen, waitFor, within } from '@testing-library/react'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { barriers, box, connected, open } from './support/page'
 import { member, newSession, until } from './support/members'
-import { KEY, slowProvider } from './support/provider'
+import { Provider } from './support/provider'
 import { ServerProcess } from './support/server'
 
 const url = inject('serverUrl')
@@ -142,19 +142,21 @@ test('what is too long is not sent', async () => {
 })
 
 test('an answer is shown as it is written, and stopped', async () => {
-  const provider = await slowProvider(['slowly', 'said'])
+  const provider = await Provider.start()
   const server = new ServerProcess({
     CHATOPS_ASSISTANT_MODE: 'always',
     CHATOPS_CORS_ORIGINS: location.origin,
-    OPENAI_API_KEY: KEY,
-    OPENAI_BASE_URL: provider,
+    ...provider.environment,
   })
   onTestFinished(() => server.end())
   await server.start()
   const { user } = open({ url: server.url, sessionId: newSession(), name: 'Mina' })
   await connected()
   await user.type(box(), 'how are things?{Enter}')
-  await screen.findByText(/slowly said slowly/)
+  await provider.asked(1)
+  provider.say('slowly ')
+  provider.say('said ')
+  await screen.findByText(/slowly said/)
   expect(screen.getByText('writing…')).toBeTruthy()
   await user.click(screen.getByRole('button', { name: 'Stop the answer' }))
   await said('Stopped by Mina')
