@@ -141,7 +141,7 @@ function Count({ count }: { count: number }) {
   return (
     <Typography
       variant="caption"
-      color={isTooLong ? 'error' : 'text.secondary'}
+      color={isTooLong ? 'error' : 'textSecondary'}
       role={isTooLong ? 'alert' : undefined}
     >
       {t(isTooLong ? 'tooLong' : 'characters', { count, limit: LONGEST })}

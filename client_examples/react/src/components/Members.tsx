@@ -8,6 +8,7 @@ import Typography from '@mui/material/Typography'
 import { useLocale } from '../i18n'
 import { clock } from '../i18n/times'
 import type { Member } from '../wire'
+import { PeopleIcon } from './icons'
 import { Person } from './Person'
 import { Unfolding } from './Unfolding'
 
@@ -30,9 +31,7 @@ export function Members(props: { members: readonly Member[]; count: number; me: 
               ))}
             </AvatarGroup>
           </Box>
-          <Box sx={{ display: { md: 'none' } }}>
-            <Person id="" name="👥" size={24} />
-          </Box>
+          <PeopleIcon sx={{ display: { md: 'none' } }} />
           {count}
         </Button>
       )}

@@ -24,7 +24,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
     <>
       {newDay !== null && (
         <Divider component="div" role="presentation" sx={{ py: 1 }}>
-          <Typography variant="caption" color="text.secondary">
+          <Typography variant="caption" color="textSecondary">
             {dayName(newDay, locale)}
           </Typography>
         </Divider>
@@ -50,9 +50,11 @@ function Said({ line, continues, answers, connected, onShow }: Props) {
       <Box sx={{ minWidth: 0, ...width }}>
         {!continues && <Heading line={line} isOwn={isOwn} />}
         {answers && <ReplyTo line={answers} onShow={onShow} />}
-        <Box sx={line.kind === 'message' ? (isOwn ? OWN_BUBBLE : BUBBLE) : {}}>
-          <Entry line={line} />
-        </Box>
+        {line.content !== '' && (
+          <Box sx={line.kind === 'message' ? (isOwn ? OWN_BUBBLE : BUBBLE) : {}}>
+            <Entry line={line} />
+          </Box>
+        )}
         <Status line={line} connected={connected} />
       </Box>
     </Box>
@@ -101,7 +103,7 @@ function Time({ line: { timestamp } }: { line: ChatMessage }) {
     <Typography
       component="time"
       variant="caption"
-      color="text.secondary"
+      color="textSecondary"
       dateTime={timestamp}
       title={fullTime(timestamp, locale)}
     >
@@ -120,7 +122,7 @@ function Status({ line, connected }: { line: ChatMessage; connected: boolean }) 
     <Typography
       component="div"
       variant="caption"
-      color={failed ? 'error' : 'text.secondary'}
+      color={failed ? 'error' : 'textSecondary'}
       sx={line.own ? { textAlign: 'right' } : {}}
     >
       {words}
@@ -198,7 +200,7 @@ export function FailedRow(props: {
 
 export function Note({ children }: { children: React.ReactNode }) {
   return (
-    <Typography variant="caption" color="text.secondary" align="center" component="p" sx={{ py: 0.75 }}>
+    <Typography variant="caption" color="textSecondary" align="center" component="p" sx={{ py: 0.75 }}>
       {children}
     </Typography>
   )

@@ -48,7 +48,7 @@ export function PaletteList({ id, palette }: { id: string; palette: Palette }) {
           <Typography variant="body2" sx={{ fontFamily: 'monospace', flexShrink: 0 }}>
             {item.label}
           </Typography>
-          <Typography variant="body2" color="text.secondary" noWrap>
+          <Typography variant="body2" color="textSecondary" noWrap>
             {item.detail}
           </Typography>
         </Box>

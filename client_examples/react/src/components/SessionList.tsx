@@ -1,6 +1,6 @@
-import Badge from '@mui/material/Badge'
 import Box from '@mui/material/Box'
 import Button from '@mui/material/Button'
+import Chip from '@mui/material/Chip'
 import IconButton from '@mui/material/IconButton'
 import List from '@mui/material/List'
 import ListItem from '@mui/material/ListItem'
@@ -56,12 +56,12 @@ export function SessionList({ sessions, current, onCreate, onChoose, onRemove }:
             >
               <ListItemText primary={title} slotProps={{ primary: { noWrap: true } }} />
               {unread > 0 && (
-                <Badge
+                <Chip
+                  size="small"
                   color="primary"
-                  badgeContent={unread}
-                  max={99}
-                  slotProps={{ badge: { 'aria-label': t('unread', { count: unread }), role: 'img' } }}
-                  sx={{ mr: 1 }}
+                  role="img"
+                  aria-label={t('unread', { count: unread })}
+                  label={unread}
                 />
               )}
             </ListItemButton>

@@ -4,10 +4,10 @@ import Fab from '@mui/material/Fab'
 import Link from '@mui/material/Link'
 import { memo, useCallback, useRef, useState } from 'react'
 import { Virtuoso, type ListProps, type VirtuosoHandle } from 'react-virtuoso'
+import JobCard from '../cards/JobCard'
 import { useLocale } from '../i18n'
 import type { ChatMessage } from '../room/lines'
 import type { BacktestProgress } from '../wire'
-import { Job } from './Entry'
 import { DownIcon } from './icons'
 import { FailedRow, MessageRow, nameOf, Note } from './MessageRow'
 import type { FailedSend, Row } from './rows'
@@ -51,7 +51,7 @@ export const Transcript = memo(function Transcript(props: Props) {
       const cancel = () => {
         onCancel(row.job)
       }
-      return <Job job={row.job} onCancel={cancel} />
+      return <JobCard job={row.job} onCancel={cancel} />
     }
     const { line, continues, newDay, answers } = row
     return <MessageRow {...{ line, continues, newDay, answers, connected }} onShow={show} />

@@ -26,7 +26,7 @@ export function Unfolding({ label, button, children }: Props) {
         }}
         anchorOrigin={{ vertical: 'bottom', horizontal: 'right' }}
         transformOrigin={{ vertical: 'top', horizontal: 'right' }}
-        slotProps={{ paper: { role: 'dialog', 'aria-label': label, sx: { p: 2, width: 320 } } }}
+        slotProps={{ paper: { role: 'dialog', 'aria-label': label, sx: { p: 2, width: 320, boxSizing: 'border-box' } } }}
       >
         {children}
       </Popover>

@@ -18,7 +18,7 @@ export function Welcome(props: { asksAssistant: boolean; onChoose: (text: string
         <Typography variant="h6" component="h2">
           {t('welcome')}
         </Typography>
-        <Typography color="text.secondary" sx={{ mb: 2 }}>
+        <Typography color="textSecondary" sx={{ mb: 2 }}>
           {t('welcomeHow')}
         </Typography>
         {examples.map(([label, text]) => (

@@ -36,11 +36,11 @@ export function useSessions(chat: UseChatOps, title: string) {
     })),
   })
 
-  const newest = messages.findLast((line) => line.seq !== null)?.seq
+  const newest = messages.findLast((line) => line.seq !== null)?.seq ?? 0
   useEffect(() => {
-    if (currentSessionId === null || newest == null) return
+    if (currentSessionId === null || !upToDate) return
     write(storageOf('localStorage'), seenKey(currentSessionId), String(newest))
-  }, [currentSessionId, newest])
+  }, [currentSessionId, upToDate, newest])
 
   const sessions: ListedSession[] = others.map((one, at) => {
     const seen = Number(read(storageOf('localStorage'), seenKey(one.id)) ?? Infinity)
