@@ -3,11 +3,13 @@
 import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import axe from 'axe-core'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
-import { figure, METRICS } from '../src/cards/figures'
+import { figure, METRICS } from '../src/cards/format'
+import Figures from '../src/cards/Figures'
 import JobCard from '../src/cards/JobCard'
 import ResultCard from '../src/cards/ResultCard'
-import Steps, { Figures } from '../src/cards/Steps'
-import { CardLanguage } from '../src/cards/useWords'
+import Steps from '../src/cards/Steps'
+import { ServerContext } from '../src/components/server'
+import { LocaleContext, translator } from '../src/i18n'
 import type { BacktestData, CommandResult, ComparisonData } from '../src/wire'
 import { member, newSession, until } from './support/members'
 import { Provider } from './support/provider'
@@ -29,18 +31,23 @@ async function seriousFindings(): Promise<string[]> {
 }
 
 async function cardOf(result: CommandResult): Promise<HTMLElement> {
-  render(<ResultCard entry={result} url={url} />)
+  render(
+    <ServerContext value={url}>
+      <ResultCard entry={result} />
+    </ServerContext>,
+  )
   return screen.findByRole('article', {}, { timeout: 10_000 })
 }
 
 /** The rows of a table, heading first. */
 function rowsOf(table: HTMLElement): string[][] {
   return within(table)
-    .getAllByRole('row')
+    .getAllByRole('row', { hidden: true })
     .map((row) => [...row.querySelectorAll('th, td')].map((cell) => cell.textContent))
 }
 
-const tableOf = (name: string) => within(screen.getByRole('region', { name })).getByRole('table')
+/** Also one that is folded. */
+const tableOf = (name: string) => screen.getByRole('table', { name, hidden: true })
 
 const nodesOf = (chart: Element | null | undefined) =>
   chart?.querySelector('path')?.getAttribute('d')?.match(/[ML]/g)?.length
@@ -54,7 +61,7 @@ describe('the result of a backtest', () => {
   test('has the figures of the server, written as the server writes them', async () => {
     const data = first.result.data as BacktestData
     const card = await cardOf(first.result)
-    const rows = rowsOf(within(card).getByRole('table', { name: 'All figures', hidden: true }))
+    const rows = rowsOf(tableOf('All figures'))
     const lines = first.result.message.split('\n')
     for (const [at, name] of METRICS.entries()) {
       const [label, ...written] = rows[at + 1] ?? []
@@ -147,10 +154,11 @@ describe('the result of a backtest', () => {
     await cardOf(first.result)
     expect(await seriousFindings()).toEqual([])
     cleanup()
+    const korean = { locale: 'ko', setLocale: () => undefined, t: translator('ko') } as const
     render(
-      <CardLanguage value="ko">
+      <LocaleContext value={korean}>
         <ResultCard entry={first.result} />
-      </CardLanguage>,
+      </LocaleContext>,
     )
     expect(await screen.findByText('총수익률', { selector: 'dt' })).toBeDefined()
     expect(screen.getByRole('img', { name: /^자산, 2000\. 3\. 1\.부터/ })).toBeDefined()
@@ -184,7 +192,7 @@ describe('the result of a comparison', () => {
     for (const words of [data.summary, data.recommendation, data.reasoning, data.regimes.rule]) {
       expect(card.textContent).toContain(words)
     }
-    const simulated = rowsOf(tableOf('Monte Carlo: total return on 1,000 paths'))
+    const simulated = rowsOf(tableOf('Percentiles of the total return on 1,000 paths'))
     expect(simulated[0]?.slice(1, 6)).toEqual(['5 %', '25 %', '50 %', '75 %', '95 %'])
     expect(rowsOf(tableOf('Correlation of returns'))).toHaveLength(4)
     expect(rowsOf(tableOf('By market regime'))).toHaveLength(4)
