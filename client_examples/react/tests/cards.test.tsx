@@ -110,7 +110,7 @@ describe('the result of a backtest', () => {
     fireEvent.pointerMove(plot, { clientX: 11 })
     expect(screen.getByText(/^[\d,.]+ · \w+ \d+, 2000$/)).toBeDefined()
     fireEvent.pointerLeave(plot)
-    expect(screen.queryByText(/, 2000$/)).toBeNull()
+    expect(screen.queryByText(/ · .*, 2000$/)).toBeNull()
   })
 
   test('gives its files and its proof', async () => {
