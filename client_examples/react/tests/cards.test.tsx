@@ -2,13 +2,17 @@
 /** Cards of what the real server says. */
 import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import axe from 'axe-core'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
-import { figure, METRICS } from '../src/cards/figures'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { figure, METRICS } from '../src/cards/format'
+import Figures from '../src/cards/Figures'
 import JobCard from '../src/cards/JobCard'
 import ResultCard from '../src/cards/ResultCard'
-import { CardLanguage } from '../src/cards/useWords'
+import Steps from '../src/cards/Steps'
+import { ServerContext } from '../src/components/server'
+import { LocaleContext, translator } from '../src/i18n'
 import type { BacktestData, CommandResult, ComparisonData } from '../src/wire'
 import { member, newSession, until } from './support/members'
+import { Provider } from './support/provider'
 import { told, type Told } from './support/results'
 import { ServerProcess } from './support/server'
 
@@ -27,18 +31,23 @@ async function seriousFindings(): Promise<string[]> {
 }
 
 async function cardOf(result: CommandResult): Promise<HTMLElement> {
-  render(<ResultCard entry={result} url={url} />)
+  render(
+    <ServerContext value={url}>
+      <ResultCard entry={result} />
+    </ServerContext>,
+  )
   return screen.findByRole('article', {}, { timeout: 10_000 })
 }
 
 /** The rows of a table, heading first. */
 function rowsOf(table: HTMLElement): string[][] {
   return within(table)
-    .getAllByRole('row')
+    .getAllByRole('row', { hidden: true })
     .map((row) => [...row.querySelectorAll('th, td')].map((cell) => cell.textContent))
 }
 
-const tableOf = (name: string) => within(screen.getByRole('region', { name })).getByRole('table')
+/** Also one that is folded. */
+const tableOf = (name: string) => screen.getByRole('table', { name, hidden: true })
 
 const nodesOf = (chart: Element | null | undefined) =>
   chart?.querySelector('path')?.getAttribute('d')?.match(/[ML]/g)?.length
@@ -52,7 +61,7 @@ describe('the result of a backtest', () => {
   test('has the figures of the server, written as the server writes them', async () => {
     const data = first.result.data as BacktestData
     const card = await cardOf(first.result)
-    const rows = rowsOf(within(card).getByRole('table', { name: 'All figures', hidden: true }))
+    const rows = rowsOf(tableOf('All figures'))
     const lines = first.result.message.split('\n')
     for (const [at, name] of METRICS.entries()) {
       const [label, ...written] = rows[at + 1] ?? []
@@ -101,7 +110,7 @@ describe('the result of a backtest', () => {
     fireEvent.pointerMove(plot, { clientX: 11 })
     expect(screen.getByText(/^[\d,.]+ · \w+ \d+, 2000$/)).toBeDefined()
     fireEvent.pointerLeave(plot)
-    expect(screen.queryByText(/, 2000$/)).toBeNull()
+    expect(screen.queryByText(/ · .*, 2000$/)).toBeNull()
   })
 
   test('gives its files and its proof', async () => {
@@ -145,10 +154,11 @@ describe('the result of a backtest', () => {
     await cardOf(first.result)
     expect(await seriousFindings()).toEqual([])
     cleanup()
+    const korean = { locale: 'ko', setLocale: () => undefined, t: translator('ko') } as const
     render(
-      <CardLanguage value="ko">
+      <LocaleContext value={korean}>
         <ResultCard entry={first.result} />
-      </CardLanguage>,
+      </LocaleContext>,
     )
     expect(await screen.findByText('총수익률', { selector: 'dt' })).toBeDefined()
     expect(screen.getByRole('img', { name: /^자산, 2000\. 3\. 1\.부터/ })).toBeDefined()
@@ -169,7 +179,7 @@ describe('the result of a comparison', () => {
   test('marks the best of each row, not by colour alone', async () => {
     const { result } = await told(url, '/compare_strategies sma_crossover momentum buy_and_hold')
     const data = result.data as ComparisonData
-    await cardOf(result)
+    const card = await cardOf(result)
     const ranking = tableOf('Score: Mean of the ranks; lower is better')
     const [head, ...rows] = rowsOf(ranking)
     expect(head?.slice(1)).toEqual(data.ranking.map(({ rank, name }) => `${rank}. ${name}`))
@@ -180,9 +190,9 @@ describe('the result of a comparison', () => {
     }
     expect(within(ranking).getAllByRole('img', { name: 'best' }).length).toBeGreaterThan(8)
     for (const words of [data.summary, data.recommendation, data.reasoning, data.regimes.rule]) {
-      expect(screen.getByText((_, node) => node?.textContent.endsWith(words) === true && node.tagName !== 'ARTICLE' && node.children.length < 2)).toBeDefined()
+      expect(card.textContent).toContain(words)
     }
-    const simulated = rowsOf(tableOf('Monte Carlo: total return on 1,000 paths'))
+    const simulated = rowsOf(tableOf('Percentiles of the total return on 1,000 paths'))
     expect(simulated[0]?.slice(1, 6)).toEqual(['5 %', '25 %', '50 %', '75 %', '95 %'])
     expect(rowsOf(tableOf('Correlation of returns'))).toHaveLength(4)
     expect(rowsOf(tableOf('By market regime'))).toHaveLength(4)
@@ -281,10 +291,48 @@ describe('a job', () => {
       chat,
       (state) => state.messages.filter(({ result }) => result?.success === false).length === 3,
     )
-    for (const { result } of messages) if (result?.success === false) render(<ResultCard entry={result} />)
+    for (const { result } of messages) {
+      if (result?.success === false) render(<ResultCard entry={result} />)
+    }
     const failures = screen.getAllByRole('group', { name: 'Failed' }).map((one) => one.textContent)
     expect(failures.filter((text) => text.includes('CHATOPS_BACKTEST_TIMEOUT_S'))).toHaveLength(2)
     expect(failures.filter((text) => /was cancelled by Mina\..*\/rerun bt_/.test(text))).toHaveLength(1)
     expect(await seriousFindings()).toEqual([])
   })
+})
+
+test('an answer tells its steps, and which of its figures nothing bears out', async () => {
+  const provider = await Provider.start()
+  const server = await new ServerProcess(provider.environment).start()
+  onTestFinished(() => server.end())
+  const chat = member(server.url, newSession())
+  await chat.sendMessage('How good is momentum on AAPL, and on TSLA?')
+  await provider.asked(1)
+  provider.run('run_backtest', { strategy: 'momentum', symbols: ['AAPL'] })
+  await provider.asked(2)
+  provider.run('run_backtest', { strategy: 'momentum', symbols: ['TSLA'] })
+  await provider.asked(3)
+  provider.say('Its Sharpe ratio is {{r1.sharpe_ratio}}, its trades are 777.')
+  provider.end()
+  const { messages } = await until(chat, (state) => {
+    return state.messages.some(({ answer }) => answer?.outcome === 'completed')
+  })
+  const { steps = [], figures = [] } = messages.find(({ answer }) => answer)?.answer ?? {}
+  const { container } = render(
+    <>
+      <Steps steps={steps} />
+      <Figures figures={figures} />
+    </>,
+  )
+  expect(container.querySelector('details')?.open).toBe(false)
+  expect(screen.getByText(/^Steps: 2, .* · failed$/, { selector: 'summary' })).toBeDefined()
+  const items = [...container.querySelectorAll('li')]
+  const marks = items.map((item) => item.querySelector('[role=img]')?.getAttribute('aria-label'))
+  expect(marks).toEqual(['succeeded', 'failed'])
+  for (const [at, step] of steps.entries()) {
+    expect(items[at]?.querySelector('code')?.textContent).toBe(step.command)
+    expect(items[at]?.textContent).toContain(step.summary)
+  }
+  expect(screen.getByText('⚠ Not borne out by a result: 777')).toBeDefined()
+  expect(await seriousFindings()).toEqual([])
 })

@@ -4,24 +4,23 @@ import { useState } from 'react'
 import type { BacktestData, Metrics } from '../wire'
 import { LineChart } from './chart/LineChart'
 import { Downloads } from './Downloads'
-import { compact, decimal, figure, HEADLINE, isDaily, METRICS, moment, percent } from './figures'
+import { compact, decimal, figure, HEADLINE, isDaily, METRICS, moment, percent } from './format'
+import { Fold } from './Fold'
 import { Frame } from './Frame'
 import { Proof } from './Proof'
 import { Table } from './Table'
-import { useWords } from './useWords'
+import { useLocale } from '../i18n'
 
 export interface BacktestCardProps {
   data: BacktestData
   /** What the server says of where the result comes from. */
-  note?: string | null
-  /** The server, if it is not the page's. */
-  url?: string | undefined
+  note: string | null
 }
 
 /** A completed run: figures first, then curves, tables and files. */
-export default function BacktestCard({ data, note = null, url }: BacktestCardProps) {
+export default function BacktestCard({ data, note }: BacktestCardProps) {
   const { strategy, symbols, bySymbol, metrics, benchmark } = data
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const columns = [t('result.figure'), t('result.strategy'), t('result.benchmark')]
   return (
     <Frame title={`${strategy.id} · ${symbols.join(', ')}`}>
@@ -29,10 +28,7 @@ export default function BacktestCard({ data, note = null, url }: BacktestCardPro
       <Headline metrics={metrics} benchmark={benchmark} />
       <Curves data={data} />
       {bySymbol && <BySymbol bySymbol={bySymbol} />}
-      <details>
-        <Box component="summary" sx={{ typography: 'body2', cursor: 'pointer' }}>
-          {t('result.allFigures')}
-        </Box>
+      <Fold title={t('result.allFigures')}>
         <Table
           caption={t('result.allFigures')}
           isCaptionHidden
@@ -43,16 +39,16 @@ export default function BacktestCard({ data, note = null, url }: BacktestCardPro
             cells: [metrics, benchmark].map((one) => figure(name, one[name], locale)),
           }))}
         />
-      </details>
+      </Fold>
       <Proof data={data} note={note} />
-      <Downloads links={data.links} url={url} />
+      <Downloads links={data.links} />
     </Frame>
   )
 }
 
 function Setting({ data }: { data: BacktestData }) {
   const { strategy, start, end, timeframe, bars, cash, fee } = data
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const [from, to] = [start, end].map((at) => moment(at, locale, isDaily(timeframe)))
   const words = [
     t('result.period', { start: from ?? start, end: to ?? end }),
@@ -68,7 +64,7 @@ function Setting({ data }: { data: BacktestData }) {
 }
 
 function Headline({ metrics, benchmark }: { metrics: Metrics; benchmark: Metrics }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   return (
     <Box
       component="dl"
@@ -97,7 +93,7 @@ function Headline({ metrics, benchmark }: { metrics: Metrics; benchmark: Metrics
 
 function Curves({ data }: { data: BacktestData }) {
   const { points, drawdownPoints, drawdown, timeframe } = data
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const [time, setTime] = useState<number | null>(null)
   const shared = { time, onTime: setTime, isDaily: isDaily(timeframe) }
   const day = (at: string) => moment(at, locale, shared.isDaily)
@@ -121,6 +117,15 @@ function Curves({ data }: { data: BacktestData }) {
         colour="error.main"
         heightPx={80}
       />
+      <Typography
+        variant="caption"
+        color="text.secondary"
+        aria-hidden // the curves say it
+        sx={{ display: 'flex', justifyContent: 'space-between', mt: -1, mr: '7ch' }}
+      >
+        <span>{day(data.start)}</span>
+        <span>{day(data.end)}</span>
+      </Typography>
       {drawdown && (
         <Typography variant="body2" color="text.secondary">
           {t('result.fall', {
@@ -136,7 +141,7 @@ function Curves({ data }: { data: BacktestData }) {
 }
 
 function BySymbol({ bySymbol }: { bySymbol: Record<string, Metrics> }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   return (
     <Table
       caption={t('result.bySymbol')}

@@ -1,14 +1,14 @@
 import Box from '@mui/material/Box'
 import Button from '@mui/material/Button'
 import { useEffect, useState } from 'react'
-import { useWords } from './useWords'
+import { useLocale } from '../i18n'
 
 /** A job that still runs after so long was not cancelled: it can be tried again. */
 const AGAIN_MS = 10_000
 
 /** The button that ends a job, asking first: the job belongs to the whole room. */
 export function CancelJob({ title, onCancel }: { title: string; onCancel: () => void }) {
-  const { t } = useWords()
+  const { t } = useLocale()
   const [stage, setStage] = useState<'first' | 'asking' | 'kept' | 'asked'>('first')
   useEffect(() => {
     if (stage !== 'asked') return

@@ -3,24 +3,23 @@ import Typography from '@mui/material/Typography'
 import type { ReactNode } from 'react'
 import type { ComparisonData, Matrix } from '../wire'
 import { Downloads } from './Downloads'
-import { decimal, figure, METRICS, percent } from './figures'
+import { decimal, figure, METRICS, percent } from './format'
+import { Fold } from './Fold'
 import { Frame } from './Frame'
 import { Proof } from './Proof'
 import { Table } from './Table'
-import { useWords } from './useWords'
+import { useLocale } from '../i18n'
 
 export interface ComparisonCardProps {
   data: ComparisonData
   /** What the server says of where the result comes from. */
-  note?: string | null
-  /** The server, if it is not the page's. */
-  url?: string | undefined
+  note: string | null
 }
 
 /** A completed comparison, its members in the order of their ranking. */
-export default function ComparisonCard({ data, note = null, url }: ComparisonCardProps) {
+export default function ComparisonCard({ data, note }: ComparisonCardProps) {
   const { correlation, monteCarlo, summary, recommendation, reasoning } = data
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   return (
     <Frame title={t('comparison.title', { count: data.strategies.length })}>
       <Typography variant="body2">{summary}</Typography>
@@ -32,22 +31,26 @@ export default function ComparisonCard({ data, note = null, url }: ComparisonCar
         matrix={correlation}
         write={(value) => decimal(value, locale)}
       />
-      <MonteCarlo data={data} />
-      <Square
-        caption={t('comparison.ahead')}
-        matrix={monteCarlo.ahead}
-        write={(value) => percent(value, locale, 1)}
-      />
-      <Regimes data={data} />
+      <Fold title="Monte Carlo">
+        <MonteCarlo data={data} />
+        <Square
+          caption={t('comparison.ahead')}
+          matrix={monteCarlo.ahead}
+          write={(value) => percent(value, locale, 1)}
+        />
+      </Fold>
+      <Fold title={t('comparison.regimes')}>
+        <Regimes data={data} />
+      </Fold>
       <Proof data={data} note={note} />
-      <Downloads links={data.links} url={url} />
+      <Downloads links={data.links} />
     </Frame>
   )
 }
 
 /** All figures of all members; who is first by one is marked, and the mark is read too. */
 function Ranking({ data }: { data: ComparisonData }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const members = data.ranking.flatMap(({ name }) => data.strategies.filter((one) => one.name === name))
   return (
     <Table
@@ -76,7 +79,7 @@ function Ranking({ data }: { data: ComparisonData }) {
 }
 
 function Best({ children }: { children: string }) {
-  const { t } = useWords()
+  const { t } = useLocale()
   return (
     <Box component="strong" sx={{ color: 'success.main' }}>
       <span role="img" aria-label={t('comparison.best')}>
@@ -102,10 +105,11 @@ interface SquareProps {
 }
 
 function Square({ caption, matrix: { labels, matrix }, write }: SquareProps) {
+  const { t } = useLocale()
   return (
     <Table
       caption={caption}
-      columns={['', ...labels]}
+      columns={[t('result.strategy'), ...labels]}
       rows={labels.map((label, row) => ({
         key: label,
         head: label,
@@ -118,7 +122,7 @@ function Square({ caption, matrix: { labels, matrix }, write }: SquareProps) {
 
 /** Percentiles of the simulated ends, and how often it goes wrong. */
 function MonteCarlo({ data: { monteCarlo } }: { data: ComparisonData }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const { members, paths } = monteCarlo
   const percentiles = Object.keys(members[0]?.terminalReturn ?? {})
   return (
@@ -148,12 +152,13 @@ function MonteCarlo({ data: { monteCarlo } }: { data: ComparisonData }) {
 const REGIMES = ['bull', 'bear', 'sideways'] as const
 
 function Regimes({ data: { regimes } }: { data: ComparisonData }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const names = REGIMES.map((regime) => t(`comparison.${regime}`))
   return (
     <>
       <Table
         caption={t('comparison.regimes')}
+        isCaptionHidden
         columns={[
           t('result.strategy'),
           ...names.map((regime) => t('comparison.returnIn', { regime })),

@@ -1,13 +1,15 @@
 import Box from '@mui/material/Box'
 import Link from '@mui/material/Link'
+import { useServer } from '../components/server'
 import type { Links } from '../wire'
-import { useWords } from './useWords'
+import { useLocale } from '../i18n'
 
 const FILES = ['report', 'equity', 'trades', 'metrics', 'chart'] as const
 
-/** The files of a run. `url` is that of the server, if it is not the page's. */
-export function Downloads({ links, url = '' }: { links: Links; url?: string | undefined }) {
-  const { t } = useWords()
+/** The files of a run. */
+export function Downloads({ links }: { links: Links }) {
+  const server = useServer()
+  const { t } = useLocale()
   return (
     <Box
       component="nav"
@@ -18,7 +20,7 @@ export function Downloads({ links, url = '' }: { links: Links; url?: string | un
         const path = links[file]
         return (
           path !== undefined && (
-            <Link key={file} href={`${url.replace(/\/$/, '')}${path}`} download>
+            <Link key={file} href={`${server.replace(/\/$/, '')}${path}`} download>
               {t(`links.${file}`)}
             </Link>
           )

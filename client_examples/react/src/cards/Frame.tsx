@@ -36,14 +36,3 @@ export function Frame({ title, aside, children }: FrameProps) {
     </Paper>
   )
 }
-
-/** For those who hear the page. */
-export const HIDDEN = {
-  position: 'absolute',
-  width: '1px',
-  height: '1px',
-  margin: '-1px',
-  overflow: 'hidden',
-  clipPath: 'inset(50%)',
-  whiteSpace: 'nowrap',
-} as const

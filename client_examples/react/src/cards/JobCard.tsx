@@ -3,11 +3,12 @@ import Chip from '@mui/material/Chip'
 import LinearProgress from '@mui/material/LinearProgress'
 import Typography from '@mui/material/Typography'
 import { useState } from 'react'
+import { HIDDEN } from '../components/theme'
 import type { BacktestProgress } from '../wire'
 import { CancelJob } from './CancelJob'
-import { span } from './figures'
-import { Frame, HIDDEN } from './Frame'
-import { useWords, type Translate } from './useWords'
+import { span } from './format'
+import { Frame } from './Frame'
+import { useLocale, type Translate } from '../i18n'
 
 export interface JobCardProps {
   job: BacktestProgress
@@ -25,7 +26,7 @@ const COLOURS = {
 
 /** A job from its asking to its end, always at the same place. */
 export default function JobCard({ job, onCancel }: JobCardProps) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const { outcome } = job
   // A job that had ended before it was shown is no news.
   const [isWatched] = useState(outcome === undefined)

@@ -3,7 +3,7 @@ import Chip from '@mui/material/Chip'
 import Typography from '@mui/material/Typography'
 import type { BacktestData, ComparisonData } from '../wire'
 import { CopyChip } from './CopyChip'
-import { useWords } from './useWords'
+import { useLocale } from '../i18n'
 
 interface ProofProps {
   data: BacktestData | ComparisonData
@@ -13,7 +13,7 @@ interface ProofProps {
 
 /** Where a result comes from: run now or before, its proof, and how to repeat it. */
 export function Proof({ data, note }: ProofProps) {
-  const { t } = useWords()
+  const { t } = useLocale()
   const { backtestId, fingerprint, reused, rerunOf } = data
   return (
     <>

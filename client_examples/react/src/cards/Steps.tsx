@@ -1,12 +1,12 @@
 import Box from '@mui/material/Box'
 import Typography from '@mui/material/Typography'
-import type { Figure, Step } from '../wire'
-import { duration } from './figures'
-import { useWords } from './useWords'
+import type { Step } from '../wire'
+import { duration } from './format'
+import { useLocale } from '../i18n'
 
 /** What the assistant ran for its answer; folded until somebody wants to know. */
 export default function Steps({ steps }: { steps: readonly Step[] }) {
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   if (steps.length === 0) return null
   const took = steps.reduce((sum, { durationMs }) => sum + durationMs, 0)
   return (
@@ -34,19 +34,5 @@ export default function Steps({ steps }: { steps: readonly Step[] }) {
         ))}
       </Box>
     </Box>
-  )
-}
-
-/** Which figures of an answer no result bears out. */
-export function Figures({ figures }: { figures: readonly Figure[] }) {
-  const { t } = useWords()
-  if (figures.length === 0) return null
-  const loose = figures.filter((one) => !one.verified).map((one) => one.text)
-  return (
-    <Typography variant="caption" component="p" color={loose.length ? 'warning.main' : 'success.main'}>
-      {loose.length === 0
-        ? `✓ ${t('figures.verified', { count: figures.length })}`
-        : `⚠ ${t('figures.unverified', { figures: loose.join(', ') })}`}
-    </Typography>
   )
 }

@@ -1,6 +1,6 @@
 import Box from '@mui/material/Box'
 import type { ReactNode } from 'react'
-import { HIDDEN } from './Frame'
+import { HIDDEN } from '../components/theme'
 
 export interface TableRow {
   key: string

@@ -34,7 +34,6 @@ export const CARD_TEXTS = {
   'result.differs': { en: 'Differs from {id}', ko: '{id}와(과) 다름' },
   'result.proof': { en: 'Proof {proof}', ko: '증명 {proof}' },
   'result.copy': { en: 'Copy: {text}', ko: '복사: {text}' },
-  'result.copied': { en: 'Copied', ko: '복사됨' },
   'result.bySymbol': { en: 'By symbol', ko: '종목별' },
   'result.symbol': { en: 'Symbol', ko: '종목' },
   'result.allFigures': { en: 'All figures', ko: '모든 지표' },
@@ -68,8 +67,8 @@ export const CARD_TEXTS = {
   'comparison.reasoning': { en: 'Reasoning', ko: '근거' },
   'comparison.correlation': { en: 'Correlation of returns', ko: '수익률 상관관계' },
   'comparison.monteCarlo': {
-    en: 'Monte Carlo: total return on {paths} paths',
-    ko: '몬테카를로: 경로 {paths}개의 총수익률',
+    en: 'Percentiles of the total return on {paths} paths',
+    ko: '경로 {paths}개의 총수익률 백분위수',
   },
   'comparison.ahead': {
     en: 'Part of the paths on which the row ends above the column',
@@ -84,7 +83,6 @@ export const CARD_TEXTS = {
   'comparison.sideways': { en: 'sideways', ko: '횡보장' },
   'comparison.returnIn': { en: 'Annual return, {regime}', ko: '연 수익률, {regime}' },
   'comparison.sharpeIn': { en: 'Sharpe, {regime}', ko: '샤프, {regime}' },
-  'comparison.days': { en: '{days} days', ko: '{days}일' },
 
   'steps.title': { en: 'Steps: {count}, {time}', ko: '단계 {count}개, {time}' },
   'steps.succeeded': { en: 'succeeded', ko: '성공' },
@@ -111,5 +109,3 @@ export const CARD_TEXTS = {
   'metric.exposure': { en: 'Exposure', ko: '시장 노출' },
   'metric.final_equity': { en: 'Final equity', ko: '최종 자산' },
 } as const
-
-export type CardText = keyof typeof CARD_TEXTS

@@ -1,6 +1,7 @@
 /** What a line says, by its kind. */
 import Box from '@mui/material/Box'
 import { memo } from 'react'
+import Figures from '../cards/Figures'
 import ResultCard from '../cards/ResultCard'
 import Steps from '../cards/Steps'
 import type { ChatMessage } from '../room/lines'
@@ -20,6 +21,7 @@ export const Entry = memo(function Entry({ line }: { line: ChatMessage }) {
     <>
       <Steps steps={answer?.steps ?? []} />
       <Markdown text={content} />
+      <Figures figures={answer?.figures ?? []} />
     </>
   )
 })

@@ -1,3 +1,5 @@
+import { CARD_TEXTS } from '../cards/words'
+
 /**
  * All words of the page, in each of its languages. `{name}` is a place for a value; where a text
  * depends on a number, `{count}` chooses between `one` and `other`.
@@ -5,6 +7,8 @@
 export type Text = string | { one: string; other: string }
 
 export const TEXTS = {
+  ...CARD_TEXTS,
+
   // the bar
   appName: { en: 'chatops', ko: 'chatops' },
   connected: { en: 'Connected', ko: '연결됨' },

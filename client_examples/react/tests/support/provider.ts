@@ -40,16 +40,23 @@ export class Provider {
 
   /** Say more of its newest answer. */
   say(text: string): void {
-    this.#write({ content: text }, null)
+    this.#write({ content: text })
+  }
+
+  /** Ask for a command at the end of its newest answer; the server asks again with its result. */
+  run(name: string, values: object): void {
+    const call = { name, arguments: JSON.stringify(values) }
+    this.#write({ tool_calls: [{ index: 0, id: `${name}_1`, type: 'function', function: call }] })
+    this.end('tool_calls')
   }
 
   /** End its newest answer. */
-  end(): void {
-    this.#write({}, 'stop')
+  end(finish: 'stop' | 'tool_calls' = 'stop'): void {
+    this.#write({}, finish)
     this.#answers.at(-1)?.end('data: [DONE]\n\n')
   }
 
-  #write(delta: object, finish: string | null): void {
+  #write(delta: object, finish: string | null = null): void {
     const choices = [{ index: 0, delta, finish_reason: finish }]
     const chunk = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices }
     this.#answers.at(-1)?.write(`data: ${JSON.stringify(chunk)}\n\n`)

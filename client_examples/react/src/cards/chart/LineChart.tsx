@@ -1,9 +1,9 @@
 import Box from '@mui/material/Box'
 import Typography from '@mui/material/Typography'
 import { useMemo, type PointerEvent } from 'react'
-import { moment } from '../figures'
-import { HIDDEN } from '../Frame'
-import { useWords } from '../useWords'
+import { HIDDEN } from '../../components/theme'
+import { moment } from '../format'
+import { useLocale } from '../../i18n'
 import { extremesOf, nearest, pathOf, roundValues, scaleOf, type Extremes, type Point } from './geometry'
 
 interface LineChartProps {
@@ -33,7 +33,7 @@ export function LineChart(props: LineChartProps) {
 
 function Chart(props: LineChartProps & { extremes: Extremes }) {
   const { label, points, isDaily, write, colour, heightPx, time, onTime, extremes } = props
-  const { t, locale } = useWords()
+  const { t, locale } = useLocale()
   const scale = useMemo(() => scaleOf(extremes), [extremes])
   const path = useMemo(() => pathOf(points, scale), [points, scale])
   const { first, last, low, high } = extremes
