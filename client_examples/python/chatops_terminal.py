@@ -20,6 +20,7 @@ from pathlib import Path
 
 import screen
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
@@ -166,12 +167,27 @@ class Terminal:
         async def stop(_event: KeyPressEvent) -> None:
             await room.stop()
 
+        @keys.add("tab", filter=Condition(_completions_are_on_their_way))
+        async def choose(event: KeyPressEvent) -> None:
+            """Choose the first of those that the server is being asked for."""
+            buffer = event.current_buffer
+            text = buffer.text
+            while buffer.text == text and _completions_are_on_their_way():
+                await asyncio.sleep(_TYPING_S)
+            if buffer.text == text:
+                buffer.complete_next()
+
         return keys
 
     def _acked(self, ack: asyncio.Future[Payload]) -> None:
         if isinstance(error := ack.exception(), RefusedError):
             self._print(screen.problem(error.error))
         self._redraw()
+
+
+def _completions_are_on_their_way() -> bool:
+    state = get_app().current_buffer.complete_state
+    return state is not None and not state.completions
 
 
 class Lines:
