@@ -1,8 +1,15 @@
-# Two stages: wheels are built where compilers may be needed, and only installed where they run.
+# Three stages: the page is built where Node is, wheels where compilers may be needed; they are only
+# installed where they run.
+FROM node:20.19-bookworm-slim AS page
+WORKDIR /src/client_examples/react
+COPY client_examples/react ./
+RUN npm ci --no-audit --no-fund && npm run build
+
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY server ./server
+COPY --from=page /src/server/chatops/rest/assets/app ./server/chatops/rest/assets/app
 RUN python -m pip wheel --no-cache-dir --wheel-dir /wheels -c constraints.txt .
 
 FROM python:3.11-slim-bookworm

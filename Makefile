@@ -2,9 +2,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+REACT := client_examples/react
+PAGE := server/chatops/rest/assets/app/index.html
+PAGE_SOURCES := $(shell find $(REACT)/src -type f) \
+    $(addprefix $(REACT)/,index.html vite.config.ts package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run cluster test test-long lint types arch fmt schema bench check clean
+.PHONY: help install install-dev page wheel run cluster test test-long lint types arch fmt schema bench check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,18 +36,33 @@ tests/typescript/node_modules: tests/typescript/package-lock.json
 	npm ci --prefix tests/typescript --no-audit --no-fund --loglevel error
 	@touch $@
 
-NODE_MODULES := client_examples/node/node_modules tests/typescript/node_modules
+$(REACT)/node_modules: $(REACT)/package-lock.json
+	npm ci --prefix $(REACT) --no-audit --no-fund --loglevel error
+	@touch $@
 
-run: install  ## install, then serve on http://127.0.0.1:8500
+NODE_MODULES := client_examples/node/node_modules tests/typescript/node_modules $(REACT)/node_modules
+
+$(PAGE): $(PAGE_SOURCES) | $(REACT)/node_modules
+	npm run --silent --prefix $(REACT) build -- --logLevel warn
+
+page: $(PAGE)  ## build the page that the server opens with; needs npm
+
+wheel: install page  ## build the package, with the page in it, into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+run: install  ## install, build the page if npm is there, serve on http://127.0.0.1:8500
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory page || \
+	    echo "The page could not be built, all else works." >&2
 	$(BIN)/chatops serve
 
 cluster: install-dev  ## two nodes, a Celery worker, MongoDB and Redis, all on this machine
 	$(BIN)/python tools/cluster.py
 
-test: install-dev $(NODE_MODULES)  ## install, then run all tests
+test: install-dev $(NODE_MODULES) page  ## install, then run all tests
+	npm run --silent --prefix $(REACT) check
 	$(BIN)/pytest -m "not long" -n 2 --dist loadfile
 
-test-long: install-dev $(NODE_MODULES)  ## the long fault and load runs
+test-long: install-dev $(NODE_MODULES) page  ## the long fault and load runs
 	$(BIN)/pytest -m long --timeout 1800
 
 lint: install-dev  ## check style and form
@@ -71,4 +90,4 @@ bench: install-dev  ## measure the server beside its peers, in one run
 check: lint types arch test  ## everything CI runs
 
 clean:  ## remove what was installed and cached
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache $(NODE_MODULES)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache $(NODE_MODULES) $(dir $(PAGE))

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Installs the servers that tests start and that no wheel contains: nginx, and redis-server.
+# Installs the programs that tests start and that no wheel contains: nginx, redis-server, Chromium,
+# and a Korean font for its pictures.
 # Does nothing where they are; without root or apt-get it only says what is missing.
 set -eu
 
 missing=""
 command -v redis-server >/dev/null 2>&1 || missing="redis-server"
 PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1 || missing="$missing nginx-light"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-nanum"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then

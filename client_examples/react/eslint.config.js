@@ -4,7 +4,7 @@ import { defineConfig } from 'eslint/config'
 import ts from 'typescript-eslint'
 
 export default defineConfig(
-  { ignores: ['dist', 'src/wire.ts'] },
+  { ignores: ['src/wire.ts'] },
   js.configs.recommended,
   {
     files: ['src/**', 'tests/**'],

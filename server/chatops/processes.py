@@ -82,7 +82,7 @@ async def serve_one(
             print(_cannot_listen(settings, error), file=sys.stderr)
             return 1
         port = runner.addresses[0][1]
-        _say(f"chatops {__version__} listens on http://{settings.host}:{port}")
+        _say_listening(f"http://{settings.host}:{port}")
         # What was made by now lives as long as the server, so the collector need not look at it;
         # with thousands of connections its full passes are what makes each further one dearer.
         gc.collect()
@@ -148,10 +148,7 @@ async def serve_many(settings: Settings) -> int:
         started = await asyncio.gather(*(child.start() for child in children))
         if not all(started):
             return 1
-        _say(
-            f"chatops {__version__} listens on http://{settings.host}:{port} "
-            f"with {settings.workers} processes"
-        )
+        _say_listening(f"http://{settings.host}:{port} with {settings.workers} processes")
         for number, child in enumerate(children):
             supervisor.start(child.keep(), f"server process {number}")
         await stop.wait()
@@ -255,6 +252,14 @@ async def _end_with(parent: int, stop: asyncio.Event) -> None:
         await asyncio.sleep(_PARENT_LOOK_S)
         if os.getppid() != parent:
             stop.set()
+
+
+def _say_listening(where: str) -> None:
+    from chatops.rest.page import RoomPage
+
+    _say(f"chatops {__version__} listens on {where}")
+    if not RoomPage().is_built:
+        _say("The page is not built: / shows the state of the server. `make page` builds it.")
 
 
 def _say(line: str) -> None:

@@ -23,6 +23,7 @@ class CuttingProxy:
         self.cuts = 0
         self._answers = asyncio.Event()
         self._answers.set()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -47,6 +48,15 @@ class CuttingProxy:
         self.cuts += cut // 2  # each connection has two ends
         return cut // 2
 
+    def close(self) -> None:
+        """Cut every connection, and take no new one until :meth:`open`."""
+        self._closed = True
+        self.cut()
+
+    def open(self) -> None:
+        """Take connections again."""
+        self._closed = False
+
     def close_way_back(self) -> None:
         """Hold back what the server says from now on; what clients say still arrives."""
         self._answers.clear()
@@ -56,6 +66,9 @@ class CuttingProxy:
         self._answers.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:
+            writer.transport.abort()
+            return
         try:
             onward, back = await asyncio.open_connection(self._host, self._port)
         except OSError:  # the server is down: so is the way to it

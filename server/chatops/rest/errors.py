@@ -77,7 +77,9 @@ def answers(cors_origins: tuple[str, ...]) -> Middleware:
         else:
             response = await _handled(request, handler)
         if not response.prepared:  # a WebSocket has sent its headers already
-            response.headers["Content-Security-Policy"] = _CSP
+            response.headers.setdefault("Content-Security-Policy", _CSP)
+            # Ids of sessions stand in addresses; other sites do not get them.
+            response.headers["Referrer-Policy"] = "same-origin"
             response.headers["X-Content-Type-Options"] = "nosniff"
             if origin is not None and listed:
                 response.headers.setdefault(hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, origin)

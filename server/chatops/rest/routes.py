@@ -8,7 +8,7 @@ from chatops.rest.backtests import Backtests
 from chatops.rest.conversations import Conversations
 from chatops.rest.openapi import document
 from chatops.rest.operations import Operation
-from chatops.rest.page import asset, front_page
+from chatops.rest.page import RoomPage, asset, status_page
 from chatops.rest.services import Services
 from chatops.rest.talks import Talks
 
@@ -38,7 +38,12 @@ class Rest:
 
     def add_to(self, app: web.Application) -> None:
         """Register the routes."""
-        app.router.add_get("/", self.front)
+        page = RoomPage()
+        if page.is_built:
+            page.add_to(app)
+        else:
+            app.router.add_get("/", self.status)
+        app.router.add_get("/status", self.status)
         app.router.add_get("/healthz", self.alive)
         app.router.add_get("/readyz", self.ready)
         app.router.add_get("/api/v1/openapi.json", self.openapi)
@@ -49,9 +54,9 @@ class Rest:
             add(one.path, self._services.door.serve(one))
         Talks(self._services).add_to(app)
 
-    async def front(self, _request: web.Request) -> web.Response:
+    async def status(self, _request: web.Request) -> web.Response:
         """Serve a page that says what runs here and how to connect."""
-        return web.Response(text=front_page(self._services.facts()), content_type="text/html")
+        return web.Response(text=status_page(self._services.facts()), content_type="text/html")
 
     async def asset(self, request: web.Request) -> web.Response:
         """Serve a file of a page."""

@@ -1,0 +1,110 @@
+"""What the page looks like in its main states: a picture of each, and no serious finding of axe."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.support.browser import REACT, Person, running_browser
+from tests.support.proxy import CuttingProxy
+from tests.support.server import ServerProcess
+
+DESKTOP = {"width": 1100, "height": 760}
+PHONE = {"width": 360, "height": 740}
+QUICK_RUN = "/run_backtest sma_crossover AAPL start=2005-01-01 fee=0.001"
+SLOW_RUN = "/run_backtest momentum AAPL,IBM,MSFT,GOOG --fresh"
+COMPARISON = "/compare_strategies sma_crossover momentum macd symbols=AAPL"
+
+AXE = REACT / "node_modules" / "axe-core" / "axe.min.js"
+_FINDINGS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`)"""
+_WIDTHS = "[document.scrollingElement.scrollWidth, window.innerWidth]"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    data = tmp_path / "data"
+    off = ServerProcess(data, CHATOPS_BACKTEST_WORKERS="1", CHATOPS_ASSISTANT_MODE="off")
+    async with off as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as running:
+        yield running
+
+
+async def check(person: Person, name: str) -> None:
+    """Take the picture; assert that everybody can use what is on it."""
+    await person.picture(name)
+    await person.page.evaluate(AXE.read_text())
+    assert await person.page.evaluate(_FINDINGS) == []
+    needed, there = await person.page.evaluate(_WIDTHS)
+    assert needed <= there, "it scrolls sideways"
+    assert person.violations == person.failures == []
+
+
+async def see(person: Person, command: str, rows: int) -> None:
+    """Give a command and wait until its result is drawn."""
+    await person.say(command)
+    await expect(person.rows).to_have_count(rows, timeout=30_000)
+    await expect(person.rows.last.get_by_role("img").first).to_be_visible()
+
+
+async def test_every_state(server: ServerProcess, browser: Browser) -> None:
+    async with CuttingProxy(server.url) as way:
+        kim = await Person.at(browser, "Kim", viewport=DESKTOP)
+        files: list[str] = []
+        kim.page.on("request", lambda request: files.append(request.url))
+        await kim.enter(way.url, "desk")
+        await expect(kim.page.get_by_role("button", name="Run a backtest")).to_be_visible()
+        await check(kim, "empty")
+        first = len(files)
+
+        await kim.page.get_by_role("textbox", name="Message").press_sequentially("/run")
+        await expect(kim.page.get_by_role("option").first).to_be_visible()
+        await check(kim, "palette")
+
+        await kim.say(SLOW_RUN)
+        bar = kim.page.get_by_role("progressbar").first
+        await expect(bar).to_have_attribute("aria-valuenow", "", timeout=10_000)
+        await check(kim, "running")
+        await expect(kim.rows).to_have_count(2, timeout=30_000)
+        await see(kim, QUICK_RUN, rows=4)
+        await check(kim, "result")
+        assert any(one.endswith(".js") for one in files[first:]), "charts are loaded when needed"
+        await see(kim, COMPARISON, rows=6)
+        await check(kim, "comparison")
+
+        way.close()
+        await expect(kim.page.get_by_text("Reconnecting…")).to_be_visible()
+        await kim.say("Shall we take the first one?")
+        await check(kim, "disconnected")
+        way.open()
+        await kim.connected()
+        await expect(kim.rows).to_have_count(7)
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("mobile", {"viewport": PHONE, "has_touch": True}),
+        ("dark", {"viewport": DESKTOP, "color_scheme": "dark"}),
+        ("korean", {"viewport": DESKTOP, "locale": "ko-KR"}),
+    ],
+)
+async def test_every_look(
+    server: ServerProcess, browser: Browser, name: str, profile: dict[str, Any]
+) -> None:
+    lee = await Person.at(browser, "이서연" if name == "korean" else "Lee", **profile)
+    await lee.page.goto(f"{server.url}/?session=desk")
+    await expect(lee.page.get_by_role("textbox")).to_be_visible()
+    await check(lee, f"{name}-empty")
+    await see(lee, QUICK_RUN, rows=2)
+    await lee.say("안녕하세요" if name == "korean" else "Better than holding it.")
+    await expect(lee.rows).to_have_count(3)
+    await check(lee, name)
