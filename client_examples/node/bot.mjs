@@ -52,9 +52,11 @@ async function runOnce() {
 async function stay() {
   let started = false // what was said before we came is not for us
   let shown = null // the answer that stands on the last line
-  const print = (line) => {
-    console.log(shown ? `\n${line}` : line)
+  const later = [] // lines that wait for its end
+  const print = (line) => (shown ? later.push(line) : console.log(line))
+  const end = () => {
     shown = null
+    later.splice(0).forEach(print)
   }
   room.on('messageDelta', ({ messageId, text, delta, doing }) => {
     if (doing) console.error(`assistant: ${doing}`)
@@ -63,16 +65,20 @@ async function stay() {
     shown = { messageId, text }
   })
   room.on('message', ({ id, role, author, content }) => {
-    if (id === shown?.messageId && content.startsWith(shown.text)) {
-      console.log(content.slice(shown.text.length))
-      shown = null
-    } else print(`${author?.name ?? 'chatops'}: ${content}`)
+    const line = `${author?.name ?? 'chatops'}: ${content}`
+    if (!shown || role !== 'assistant') print(line)
+    else {
+      const goesOn = id === shown.messageId && content.startsWith(shown.text)
+      console.log(goesOn ? content.slice(shown.text.length) : `\n${line}`)
+      end()
+    }
     const asked = /^bot (run|ask|hello)\b\s*(.*)/is.exec(content)
     if (started && role === 'user' && author.name !== name && asked) answer(author.name, ...asked.slice(1))
   })
   room.on('commandResult', ({ message, data }) => {
     if (!data?.answer) print(message)
   })
+  for (const lost of ['gap', 'afresh']) room.on(lost, end)
   await room.connect()
   started = true
   await room.send('Hello! Say "bot run sma_crossover AAPL" or "bot ask which of them gained most?".')

@@ -22,7 +22,7 @@ import screen
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -35,6 +35,7 @@ from room import Listener, LogLostError, Payload, RefusedError, Room, Writing
 _JOIN_WITHIN_S = 10.0
 _INPUT_LINES = 10  # of the terminal are for the input and its menu
 _TYPING_S = 0.08  # completion waits for a pause in typing this long
+_TAB_TRIES = 25  # two seconds
 _STYLE = Style.from_dict(
     {
         "bottom-toolbar": "noreverse #888888",
@@ -165,6 +166,20 @@ class Terminal:
         @keys.add("c-c", filter=Condition(lambda: room.answer is not None))
         async def stop(_event: KeyPressEvent) -> None:
             await room.stop()
+
+        @keys.add("tab", filter=~has_completions)
+        async def choose(event: KeyPressEvent) -> None:
+            """Ask, and choose the first; the toolkit forgets a Tab while it asks for typed text."""
+            buffer = event.current_buffer
+            text = buffer.text
+            buffer.start_completion(insert_common_part=True)
+            for _ in range(_TAB_TRIES):
+                await asyncio.sleep(_TYPING_S)
+                if buffer.text != text:
+                    break
+                if buffer.complete_state and buffer.complete_state.completions:
+                    buffer.complete_next()
+                    break
 
         return keys
 

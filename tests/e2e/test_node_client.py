@@ -1,5 +1,6 @@
 """The Node bot, used as a person and as a script use it; Python and Node in one room."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -90,11 +91,25 @@ async def test_the_bot_asks_the_assistant_and_prints_the_answer_as_it_is_written
         mina.send("bot ask how much did momentum gain?")
         await screen.shows("assistant: run_backtest")
         await screen.shows("assistant: It gained 2,052.79 % in the years")
-        assert not any("gained" in text for _, text in mina.seen)
+        assert not any("It gained" in text for _, text in mina.seen)
         mina.send("/stop")
         await screen.shows("Stopped by Mina.")
-    answers = [line for line in screen.all_lines if "gained" in line]
+    answers = [line for line in screen.all_lines if "It gained" in line]
     assert len(answers) == 1, answers
+
+
+async def test_a_cut_connection_costs_the_bot_no_piece_of_an_answer(
+    assisted: ServerProcess, provider: Provider, node: str
+) -> None:
+    words = " ".join(f"word{number}" for number in range(80))
+    provider.answers += [Say(words, pause_s=0.1)]  # to its greeting
+    async with CuttingProxy(assisted.url) as way, bot(node, way.url) as program:
+        await until(lambda: len(provider.requests) == 1, 30, "the question")
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            await until(lambda: way.cut() == 1, 10, "a connection to cut")
+        await program.says(f"assistant: {words}")
+        assert sum("word79" in line for line in program.out) == 1
 
 
 async def test_python_and_node_see_the_same_entries_in_the_same_order(

@@ -10,7 +10,11 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "client_examples" / "python"))  # examples are files, not a package
 
-from room import Room  # type: ignore[import-not-found]  # noqa: E402 - found by the line above
+# Found by the line above.
+from room import Room  # type: ignore[import-not-found]  # noqa: E402
+from streams import Streams  # type: ignore[import-not-found]  # noqa: E402
+
+__all__ = ["ROOT", "NodeMember", "PythonMember", "Room", "Streams"]
 
 Seen = list[tuple[int, str]]
 

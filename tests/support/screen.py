@@ -45,6 +45,7 @@ class Screen:
                 stdout=other,
                 stderr=other,
                 start_new_session=True,
+                preexec_fn=_take_the_terminal,
                 env={**os.environ, "TERM": "xterm-256color", **self._environment},
             )
         finally:
@@ -119,3 +120,8 @@ class Screen:
     def _answer(self, data: str) -> None:
         """Answer what the program asks its terminal, such as where the cursor is."""
         os.write(self._keyboard, data.encode())
+
+
+def _take_the_terminal() -> None:
+    """In the child: what is pressed on it, such as Ctrl-C, is for this program."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
