@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * A bot that joins a session, greets, and runs a backtest when somebody says "bot run ...":
+ * A bot in a chatops session, and a runner of one command.
  *
  *   node bot.mjs --url http://127.0.0.1:8500 --session desk
  *   node bot.mjs --once "/run_backtest sma_crossover AAPL"     exits with 0, or 1 if it failed
@@ -18,59 +18,71 @@ const { values: given } = parseArgs({
     once: { type: 'string' },
   },
 })
+const { url, session, name, 'client-id': clientId, once } = given
+const room = new Room(url, session, { name, clientId, history: once ? 0 : 20 })
 
-const room = new Room(given.url, given.session, {
-  name: given.name,
-  clientId: given['client-id'],
-  history: given.once ? 0 : 20,
-})
-room.on('backtestProgress', (job) => {
-  if (given.once && job.requestedBy.name !== given.name) return
-  console.error(`[${String(job.progress).padStart(3)} %] ${job.message ?? job.backtestId}`)
+room.on('backtestProgress', ({ requestedBy, progress, message, backtestId }) => {
+  if (once && requestedBy.name !== name) return
+  console.error(`[${String(progress).padStart(3)} %] ${message ?? backtestId}`)
 })
 room.on('offline', () => console.error('Not connected; trying again.'))
-
 process.on('SIGINT', () => {
   room.close()
   process.exit(130)
 })
-
-process.exitCode = await (given.once ? once(given.once) : stay()).catch((error) => {
+process.exitCode = await (once ? runOnce() : stay()).catch((error) => {
   console.error(error.message)
   return 1
 })
-if (given.once || process.exitCode) room.close()
+if (once || process.exitCode) room.close()
 
 /** Run one command; the exit code. */
-async function once(command) {
+async function runOnce() {
   const late = pause(10_000, null, { ref: false }).then(() => {
-    throw new Error(`The server at ${given.url} does not answer. Check --url.`)
+    throw new Error(`The server at ${url} does not answer. Check --url.`)
   })
   await Promise.race([room.connect(), late])
   late.catch(() => {}) // in the room: it may be over late
-  const result = await room.run(command)
-  console.log(result.message)
+  const result = await room.run(once)
+  console.log(result.data?.answer ?? result.message)
   return result.success ? 0 : 1
 }
 
-/** Greet, then answer "bot run STRATEGY SYMBOL ..." until somebody stops us. */
+/** Greet, then do what is asked of us, until somebody stops us. */
 async function stay() {
   let started = false // what was said before we came is not for us
-  room.on('message', (message) => {
-    console.log(`${message.author?.name ?? 'chatops'}: ${message.content}`)
-    const asked = /^bot run\s+(.+)/is.exec(message.content)
-    if (started && asked && message.author?.name !== given.name) answer(asked[1])
+  let shown = null // the answer that stands on the last line
+  const print = (line) => {
+    console.log(shown ? `\n${line}` : line)
+    shown = null
+  }
+  room.on('messageDelta', ({ messageId, text, delta, doing }) => {
+    if (doing) console.error(`assistant: ${doing}`)
+    if (!text) return
+    process.stdout.write(shown?.messageId === messageId ? delta : `assistant: ${text}`)
+    shown = { messageId, text }
   })
-  room.on('commandResult', (result) => console.log(result.message))
+  room.on('message', ({ id, role, author, content }) => {
+    if (id === shown?.messageId && content.startsWith(shown.text)) {
+      console.log(content.slice(shown.text.length))
+      shown = null
+    } else print(`${author?.name ?? 'chatops'}: ${content}`)
+    const asked = /^bot (run|ask|hello)\b\s*(.*)/is.exec(content)
+    if (started && role === 'user' && author.name !== name && asked) answer(author.name, ...asked.slice(1))
+  })
+  room.on('commandResult', ({ message, data }) => {
+    if (!data?.answer) print(message)
+  })
   await room.connect()
   started = true
-  await room.send('Hello! Say "bot run sma_crossover AAPL" and I run a backtest.')
+  await room.send('Hello! Say "bot run sma_crossover AAPL" or "bot ask which of them gained most?".')
 }
 
-/** Run the backtest; the result comes to the whole room. */
-async function answer(what) {
+/** Do it; what comes of it comes to the whole room. */
+async function answer(who, what, words) {
   try {
-    await room.run(`/run_backtest ${what}`)
+    if (what.toLowerCase() === 'hello') await room.send(`Hello, ${who}!`)
+    else await room.run(`/${what.toLowerCase() === 'run' ? 'run_backtest' : 'ask'} ${words}`)
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error
     await room.send(`I cannot: ${error.message}`)

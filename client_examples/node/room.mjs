@@ -12,9 +12,12 @@
  * - An entry that leaves a hole behind it is held back and the session joined again.
  * - Messages go out one at a time. Each is sent with the same `clientMessageId` until the server acks
  *   it, over as many connections as that takes; the server stores it once.
+ * - Pieces of an answer that is being written are told in order and each once, over as many
+ *   connections as that takes, and none after the answer itself.
  * - It never stops trying to connect, unless the server refuses it by name.
  *
  * Events: `message`, `commandResult`, `backtestProgress`, `messageDelta`, `presence` as on the wire;
+ * `messageDelta` has `text`, all until then, and the `message` of its `messageId` takes its place;
  * `problem` is the wire's `error`; `joined` (the join's ack), `offline`, `gap` (entries are no longer
  * kept), `afresh` (the server lost the log: forget what was shown) and `refused` (the room ends).
  */
@@ -55,6 +58,9 @@ export class Room extends EventEmitter {
   #refusal = null
   #closed = false
   #versions = new Map() // of the running jobs
+  #writing = new Map() // message id -> { index, text }, while it is being written
+  #written = [] // ids of the newest messages
+  #held = null // pieces that come during a join: only its ack shows which of them it has already
   #outgoing = []
   #sending = false
   #ownIds = []
@@ -115,6 +121,13 @@ export class Room extends EventEmitter {
     })
   }
 
+  /** End the answer that is being written, or the one of `messageId`; whether there was one. */
+  async stop(messageId) {
+    const asked = { sessionId: this.#sessionId, messageId }
+    const ack = await this.#ask('stopGeneration', asked).catch(() => null)
+    return ack?.stopped ?? false
+  }
+
   /** Send a command and return its `commandResult`, however long that takes. */
   async run(command) {
     for (;;) {
@@ -134,6 +147,7 @@ export class Room extends EventEmitter {
   async #join(visit) {
     if (this.#joining === visit) return
     this.#joining = visit
+    this.#held = []
     try {
       for (let more = true; more; ) {
         const where = this.#seq === null ? { limit: this.#history } : { afterSeq: this.#seq }
@@ -184,6 +198,7 @@ export class Room extends EventEmitter {
     this.#inRoom = true
     this.emit('joined', ack)
     for (const job of ack.jobs) this.#received('backtestProgress', job)
+    this.#streamed(ack.streams ?? [])
     this.#sendAll()
     return false
   }
@@ -253,6 +268,9 @@ export class Room extends EventEmitter {
       if (payload.version <= (this.#versions.get(payload.backtestId) ?? 0)) return
       this.#versions.set(payload.backtestId, payload.version)
       this.emit(event, payload)
+    } else if (event === 'messageDelta') {
+      if (this.#held) this.#held.push(payload)
+      else this.#grow(payload)
     } else if (event === 'error') {
       // What concerns our own requests is in their acks.
       if (this.#ownIds.includes(payload.clientMessageId) || payload.code === 'rate_limited') return
@@ -260,6 +278,35 @@ export class Room extends EventEmitter {
     } else {
       this.emit(event, payload)
     }
+  }
+
+  /** Go on with what a join says is being written. */
+  #streamed(streams) {
+    const known = this.#writing
+    this.#writing = new Map()
+    for (const { content, ...stream } of streams) {
+      const before = known.get(stream.messageId)
+      if (before) this.#writing.set(stream.messageId, before)
+      this.#grow({ ...stream, delta: content.slice(before?.text.length ?? 0) })
+    }
+    const held = this.#held ?? []
+    this.#held = null
+    for (const piece of held) this.#grow(piece)
+  }
+
+  #grow(piece) {
+    const { messageId: id, index, delta } = piece
+    const known = this.#writing.get(id)
+    if (this.#written.includes(id) || index <= known?.index) return
+    const text = (known?.text ?? '') + delta
+    this.#writing.set(id, { index, text })
+    this.emit('messageDelta', { ...piece, text })
+  }
+
+  #wrote(messageId) {
+    this.#writing.delete(messageId)
+    this.#written.push(messageId)
+    this.#written.splice(0, this.#written.length - REMEMBERED)
   }
 
   /** Emit the entry if it is the next; hold it back if others are missing before it. */
@@ -270,6 +317,7 @@ export class Room extends EventEmitter {
       const [kind, next] = this.#ahead.get(++this.#seq)
       this.#ahead.delete(this.#seq)
       if (kind === 'commandResult') this.#keepResult(next)
+      else this.#wrote(next.id)
       this.emit(kind, next)
     }
     if (this.#ahead.size > 0 && this.#inRoom && !this.#joining) this.#join(this.#visit)

@@ -24,13 +24,16 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
-from room import Listener, LogLostError, Payload, RefusedError, Room
+from rich.text import Text
+from room import Listener, LogLostError, Payload, RefusedError, Room, Writing
 
 _JOIN_WITHIN_S = 10.0
+_INPUT_LINES = 10  # of the terminal are for the input and its menu
 _TYPING_S = 0.08  # completion waits for a pause in typing this long
 _STYLE = Style.from_dict(
     {
@@ -47,21 +50,25 @@ class Terminal:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Payload] = {}
-        self._members: list[str] = []
+        self._here = ""
         self._connected = False
+        self._lost = False
+        self._answers: set[str] = set()  # shown as messages
         self._refused: Payload | None = None
         self._redraw: Callable[[], None] = lambda: None
 
     def hear(self, event: str, payload: Payload) -> None:
         """Take an event of the room."""
         if event == "message":
+            self._answers.add(payload["id"])
             self._print(screen.message(payload))
         elif event == "commandResult":
-            self._print(screen.result(payload))
+            if screen.answer_id(payload) not in self._answers:
+                self._print(screen.result(payload))
         elif event == "backtestProgress":
             self._progress(payload)
         elif event == "presence":
-            self._members = [one["name"] for one in payload["members"]]
+            self._here = screen.here(payload)
         elif event in ("error", "refused"):
             self._print(screen.problem(payload))
             self._refused = payload if event == "refused" else self._refused
@@ -78,6 +85,7 @@ class Terminal:
             complete_while_typing=Condition(lambda: prompt.default_buffer.text.startswith("/")),
             reserve_space_for_menu=6,
             erase_when_done=True,
+            key_bindings=self._keys(room),
             style=_STYLE,
         )
         self._redraw = prompt.app.invalidate
@@ -95,9 +103,9 @@ class Terminal:
         return 1 if self._refused else 0
 
     async def once(self, room: Room, text: str) -> int:
-        """Run one command under a live bar."""
+        """Run one command under a live bar, or show the answer while it is written."""
         with Live(
-            get_renderable=lambda: screen.bars(list(self._jobs.values())),
+            get_renderable=lambda: Text.from_ansi(self._live(room.answer)),
             transient=True,
             refresh_per_second=8,
         ):
@@ -117,33 +125,48 @@ class Terminal:
 
     def _connection(self, event: str, payload: Payload) -> None:
         if event == "joined":
-            self._connected = True
-            self._members = [one["name"] for one in payload["session"]["members"]]
+            if self._lost:
+                self._print(screen.note("Connected again."))
+            self._connected, self._lost = True, False
+            self._here = screen.here(payload["session"])
             running = {job["backtestId"] for job in payload["jobs"]}
             self._jobs = {job: at for job, at in self._jobs.items() if job in running}
         elif event == "offline":
             if self._connected:
                 self._print(screen.note("The connection is lost; trying again."))
-            self._connected = False
+            self._connected, self._lost = False, self._connected or self._lost
         elif event == "gap":
             self._print(screen.note("Some older entries are no longer kept by the server."))
         elif event == "afresh":
             self._print(screen.note("The server lost this session's log; it starts afresh."))
 
     def _above_input(self, room: Room) -> ANSI:
-        """Bars and unsent messages, then the prompt."""
-        live: list[RenderableType] = []
-        if self._jobs:
-            live.append(screen.bars(list(self._jobs.values())))
-        live += [screen.note(f"sending: {text}") for text in room.unsent]
-        above = screen.ansi(Group(*live)) if live else ""
-        return ANSI(f"{above}\x1b[1;36m{room.name} ❯\x1b[0m ")
+        """What is being written, bars and unsent messages, then the prompt."""
+        unsent = screen.ansi(*(screen.note(f"sending: {text}") for text in room.unsent))
+        return ANSI(f"{self._live(*room.writing)}{unsent}\x1b[1;36m{room.name} ❯\x1b[0m ")
+
+    def _live(self, *written: Writing | None) -> str:
+        """Bars, and above them, in the lines that are left, answers as far as they are written."""
+        bars = screen.ansi(screen.bars(list(self._jobs.values()))) if self._jobs else ""
+        left = screen.height() - bars.count("\n") - _INPUT_LINES
+        answers = screen.ansi(*(screen.writing(one) for one in written if one is not None))
+        return screen.last_lines(answers, left) + bars
 
     def _below_input(self, room: Room) -> StyleAndTextTuples:
         """The connection, the session, and who is here."""
         sign = ("fg:ansigreen", " ● ") if self._connected else ("fg:ansired", " ○ connecting … ")
-        here = f" · {len(self._members)} here: {', '.join(self._members)}"
-        return [sign, ("bold", room.session_id), ("", here if self._connected else "")]
+        here = f" · {self._here}" if self._connected else ""
+        stop = " · Ctrl-C stops the answer" if room.answer else ""
+        return [sign, ("bold", room.session_id), ("", here), ("fg:ansiyellow", stop)]
+
+    def _keys(self, room: Room) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("c-c", filter=Condition(lambda: room.answer is not None))
+        async def stop(_event: KeyPressEvent) -> None:
+            await room.stop()
+
+        return keys
 
     def _acked(self, ack: asyncio.Future[Payload]) -> None:
         if isinstance(error := ack.exception(), RefusedError):
@@ -156,16 +179,21 @@ class Lines:
 
     def __init__(self) -> None:
         self._shown: dict[str, tuple[str, int]] = {}
+        self._answers: set[str] = set()  # shown as messages
 
     def hear(self, event: str, payload: Payload) -> None:
         """Take an event of the room."""
         if event == "message":
+            self._answers.add(payload["id"])
             who = (payload.get("author") or {}).get("name", "chatops")
             print(f"{screen.clock(payload['timestamp'])} {who}: {payload['content']}", flush=True)
         elif event == "commandResult":
-            print(payload["message"], flush=True)
+            if screen.answer_id(payload) not in self._answers:
+                print(screen.words(payload), flush=True)
         elif event == "backtestProgress":
             self._progress(payload)
+        elif event == "messageDelta" and payload.get("doing"):
+            self._aside(f"assistant: {payload['doing']}")
         elif event in ("error", "refused"):
             self._aside(str(RefusedError(payload)))
         elif event == "offline":
@@ -256,6 +284,9 @@ async def run_once(room: Room, text: str, show: Listener) -> int:
             await room.send(text)
             return 0
         result = await room.run(text)
+    except asyncio.CancelledError:  # Ctrl-C
+        await room.stop()
+        raise
     except RefusedError as refusal:
         show("error", refusal.error)
         return 1
@@ -314,8 +345,10 @@ async def serve(given: argparse.Namespace) -> int:
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     face = Terminal() if at_terminal or (given.once and sys.stdout.isatty()) else Lines()
 
-    def own_jobs(event: str, payload: Payload) -> None:
-        if event == "backtestProgress" and payload["requestedBy"]["name"] == given.name:
+    def own(event: str, payload: Payload) -> None:
+        """What concerns our one command."""
+        mine = event == "backtestProgress" and payload["requestedBy"]["name"] == given.name
+        if mine or (event == "messageDelta" and room.answer is not None):
             face.hear(event, payload)
 
     room = Room(
@@ -324,7 +357,7 @@ async def serve(given: argparse.Namespace) -> int:
         name=given.name,
         client_id=given.client_id or stable_client_id(),
         history=0 if given.once else 50,
-        listener=own_jobs if given.once else face.hear,
+        listener=own if given.once else face.hear,
     )
     async with room:
         return await (face.once(room, given.once) if given.once else face.converse(room))

@@ -13,6 +13,8 @@ How it keeps its promise:
 * An entry that leaves a hole behind it is held back and the session joined again.
 * Messages go out one at a time. Each has a ``clientMessageId`` and is sent with the same one until
   the server acks it, over as many connections as that takes; the server stores it once.
+* Pieces of an answer that is being written are told in order and each once, over as many
+  connections as that takes, and none after the answer itself.
 * It never stops trying to connect, unless the server refuses it by name.
 """
 
@@ -27,13 +29,16 @@ from typing import Any, Self
 
 import aiohttp
 from link import LATER, Link, LinkLostError, Payload, RefusedError, first_of
+from streams import Streams, Writing
 
-__all__ = ["Listener", "LogLostError", "Payload", "RefusedError", "Room"]
+__all__ = ["Listener", "LogLostError", "Payload", "RefusedError", "Room", "Writing"]
 
 Listener = Callable[[str, Payload], None]
 """Is called with an event and its payload. Besides ``message``, ``commandResult``,
-``backtestProgress``, ``messageDelta``, ``presence`` and ``error`` of the wire there are
+``backtestProgress``, ``presence`` and ``error`` of the wire there are
 
+``messageDelta``  as on the wire, in order and each once, with ``text``: all until then. A
+             ``message`` with the id of its ``messageId`` ends it and takes the text's place
 ``joined``   in the room, up to date; the payload is that of the join's ack
 ``offline``  not connected; ``retryInSeconds`` says when it tries again
 ``refused``  the server does not let us in; the payload is the error, and the room ends
@@ -94,6 +99,8 @@ class Room:
         self._outgoing: deque[_Outgoing] = deque()
         self._something_to_send = asyncio.Event()
         self._own_ids: deque[str] = deque(maxlen=_REMEMBERED)
+        self._said: deque[str] = deque(maxlen=_REMEMBERED)  # ids of our messages
+        self._streams = Streams()
         self._results: dict[str, Payload] = {}  # the newest, by command id
         self._awaited: dict[str, asyncio.Future[Payload]] = {}
         self._link: Link | None = None
@@ -135,6 +142,16 @@ class Room:
     def unsent(self) -> list[str]:
         """What was posted and is not acked, oldest first."""
         return [one.content for one in self._outgoing]
+
+    @property
+    def writing(self) -> list[Writing]:
+        """What is being written."""
+        return list(self._streams.written.values())
+
+    @property
+    def answer(self) -> Writing | None:
+        """The answer to us that is being written."""
+        return next((one for one in self.writing if one.reply_to in self._said), None)
 
     def post(self, content: str) -> asyncio.Future[Payload]:
         """Send when possible; the future gets the ack, or ``RefusedError``."""
@@ -185,6 +202,21 @@ class Room:
         items: list[Payload] = ack.get("items", [])
         return items
 
+    async def stop(self) -> bool:
+        """End the answer to us that is being written; what was said stays.
+
+        Returns:
+            Whether there was one.
+        """
+        if (answer := self.answer) is None or self._link is None:
+            return False
+        asked = {"sessionId": self.session_id, "messageId": answer.id}
+        try:
+            ack = await self._link.ask("stopGeneration", asked)
+        except LinkLostError:
+            return False
+        return bool(ack.get("stopped"))
+
     # ------------------------------------------------------------ connection
 
     async def _stay(self) -> None:
@@ -230,6 +262,7 @@ class Room:
 
     async def _join(self, link: Link) -> None:
         """Join and take what was missed, page by page."""
+        self._streams.hold()
         while True:
             asked: Payload = {"sessionId": self.session_id, "name": self.name}
             if self.seq is None:
@@ -258,6 +291,8 @@ class Room:
         self._listener("joined", ack)
         for job in ack["jobs"]:
             self._received("backtestProgress", job)
+        for piece in self._streams.joined(ack.get("streams", ())):
+            self._listener("messageDelta", piece)
 
     def _take_page(self, ack: Payload) -> None:
         entries = ack["entries"]
@@ -305,6 +340,9 @@ class Room:
             if version > self._versions.get(job, 0):
                 self._versions[job] = version
                 self._listener(event, payload)
+        elif event == "messageDelta":
+            if (piece := self._streams.add(payload)) is not None:
+                self._listener(event, piece)
         elif event == "error" and self._is_told_by_an_ack(payload):
             return
         else:
@@ -323,6 +361,8 @@ class Room:
             event, entry = self._ahead.pop(self.seq)
             if event == "commandResult":
                 self._keep_result(entry)
+            else:
+                self._streams.end(entry["id"])
             self._listener(event, entry)
         if self._ahead:
             self._hole.set()
@@ -369,6 +409,8 @@ class Room:
             if not ack["ok"] and ack["error"]["code"] in LATER and self._refusal is None:
                 await asyncio.sleep(ack["error"].get("retryAfterSeconds") or 1.0)
                 continue
+            if "message" in ack:
+                self._said.append(ack["message"]["id"])
             if not one.acked.done():
                 if ack["ok"]:
                     one.acked.set_result(ack)

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from streams import Writing
 
 Payload = dict[str, Any]
 
@@ -34,20 +35,26 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def ansi(what: RenderableType) -> str:
-    """Return ``what`` as text with the terminal's colour codes."""
+def height() -> int:
+    """Lines of the terminal."""
+    return shutil.get_terminal_size((100, 24)).lines
+
+
+def ansi(*what: RenderableType) -> str:
+    """Return each of them as text with the terminal's colour codes."""
     console = Console(
         file=StringIO(), force_terminal=True, color_system="standard", width=width() - 1
     )
     with console.capture() as captured:
-        console.print(what)
+        for one in what:
+            console.print(one)
     return captured.get()
 
 
 def person(author: Payload | None) -> Text:
     """A name in a colour that stays the same for this person."""
-    if author is None:
-        return Text("chatops", "bold")
+    if author is None or author["id"] == "assistant":
+        return Text(author["name"] if author else "chatops", "bold")
     colour = _COLOURS[sum(author["id"].encode()) % len(_COLOURS)]
     return Text(author["name"], f"bold {colour}")
 
@@ -68,28 +75,56 @@ def body(text: str) -> RenderableType:
     return Group(*parts)
 
 
+def here(presence: Payload) -> str:
+    """Who is in the room, and how many if they are too many to name."""
+    members = presence["members"]
+    names = ", ".join(one["name"] for one in members)
+    return f"{presence.get('total', len(members))} here: {names}"
+
+
 def banner(session_id: str, url: str) -> RenderableType:
     """The first line: where one is, and the keys to know."""
     return Text.assemble(
         ("chatops ", "bold cyan"),
         (session_id, "bold"),
-        (f" · {url} · /help · Tab completes · Up recalls · Ctrl-D leaves", "dim"),
+        (f" · {url} · /help · Tab completes · Ctrl-C stops an answer · Ctrl-D leaves", "dim"),
     )
 
 
 def message(entry: Payload) -> RenderableType:
-    """A message: when, who, what."""
-    row = Table.grid(padding=(0, 1))
-    row.add_column(no_wrap=True)
-    row.add_column(no_wrap=True)
-    row.add_column(ratio=1)
+    """A message: when, who, what, and of an answer how it came about."""
     content = entry["content"]
-    command = "commandId" in (entry.get("metadata") or {})
-    said = Text(content, "bold bright_white") if command else body(content)
+    metadata = entry.get("metadata") or {}
+    said = Text(content, "bold bright_white") if "commandId" in metadata else body(content)
     if entry["role"] == "system":
         said = Text(content, "dim italic")
-    row.add_row(Text(clock(entry["timestamp"]), "dim"), person(entry.get("author")), said)
-    return row
+    elif entry["role"] == "assistant":
+        said = Group(*map(_step, metadata.get("steps", ())), said, *_foot(metadata))
+    return _row(clock(entry["timestamp"]), person(entry.get("author")), said)
+
+
+def writing(one: Writing) -> RenderableType:
+    """An answer as far as it is written, and what its writer does now."""
+    parts = [body(one.text)] if one.text else []
+    doing = f"⚙ {one.doing}" if one.doing else "…"
+    return _row("     ", Text("assistant", "bold"), Group(*parts, Text(doing, "dim cyan")))
+
+
+def answer_id(entry: Payload) -> str | None:
+    """Id of the message that has what a question's result says again."""
+    found: str | None = (entry.get("data") or {}).get("messageId")
+    return found
+
+
+def words(entry: Payload) -> str:
+    """What a command has to say in the end: of a question, its answer."""
+    return str((entry.get("data") or {}).get("answer", entry["message"]))
+
+
+def last_lines(text: str, count: int) -> str:
+    """The end of what may be too long to show while it grows."""
+    lines = text.splitlines(keepends=True)
+    return "".join(lines if len(lines) <= count else ["…\n", *lines[-max(count - 1, 1) :]])
 
 
 def result(entry: Payload) -> RenderableType:
@@ -102,7 +137,7 @@ def result(entry: Payload) -> RenderableType:
     took = entry["durationMs"] / 1000
     foot = Text(f" {entry['requestedBy']['name']} · {took:.1f} s ", "dim")
     return Panel(
-        body(entry["message"]),
+        body(words(entry)),
         title=title,
         title_align="left",
         subtitle=foot,
@@ -160,6 +195,39 @@ def bars(jobs: list[Payload]) -> RenderableType:
             Text(f"{state(job)} · {_who(job)}", "dim"),
         )
     return table
+
+
+def _row(when: str, who: Text, said: RenderableType) -> RenderableType:
+    row = Table.grid(padding=(0, 1))
+    row.add_column(no_wrap=True)
+    row.add_column(no_wrap=True)
+    row.add_column(ratio=1)
+    row.add_row(Text(when, "dim"), who, said)
+    return row
+
+
+def _step(step: Payload) -> RenderableType:
+    """A command that the assistant ran for its answer."""
+    sign, colour = ("✔", "green") if step["success"] else ("✘", "red")
+    line = Text.assemble(
+        (f"{sign} ", colour),
+        (step["command"], "cyan"),
+        (f"  {step['durationMs'] / 1000:.1f} s", "dim"),
+    )
+    return Group(line, Text(f"  {step['summary']}", "dim", no_wrap=True, overflow="ellipsis"))
+
+
+def _foot(metadata: Payload) -> list[RenderableType]:
+    """What a reader of an answer must know: which figures nothing bears out, and whose it is."""
+    feet: list[RenderableType] = []
+    unverified = [one["text"] for one in metadata.get("figures", ()) if not one["verified"]]
+    if unverified:
+        figures = ", ".join(dict.fromkeys(unverified))
+        feet.append(Text(f"⚠ no result bears out: {figures}", "yellow"))
+    if model := metadata.get("model"):
+        again = " · given before" if metadata.get("cached") else ""
+        feet.append(Text(f"{model}{again}", "dim"))
+    return feet
 
 
 def clock(timestamp: str) -> str:

@@ -42,7 +42,7 @@ export default defineConfig({
   test: {
     globalSetup: 'tests/support/globalSetup.ts',
     include: ['tests/**/*.test.{ts,tsx}'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 })

@@ -6,7 +6,9 @@ from pathlib import Path
 from tests.support.members import NodeMember, PythonMember
 from tests.support.node import EXAMPLE
 from tests.support.program import Program
+from tests.support.provider import Asked, Provider, Say
 from tests.support.proxy import CuttingProxy
+from tests.support.screen import Screen
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
 
@@ -16,7 +18,11 @@ TERMINAL = str(EXAMPLE.parent / "python" / "chatops_terminal.py")
 
 
 def bot(node: str, url: str, *more: str) -> Program:
-    return Program([node, str(EXAMPLE / "bot.mjs"), "--url", url, "--session", SESSION, *more])
+    return Program(bot_at(node, url, *more))
+
+
+def bot_at(node: str, url: str, *more: str) -> list[str]:
+    return [node, str(EXAMPLE / "bot.mjs"), "--url", url, "--session", SESSION, *more]
 
 
 async def test_once_prints_progress_and_the_reference_figure(
@@ -52,6 +58,43 @@ async def test_the_bot_runs_what_somebody_at_a_python_terminal_asks_it(
         await terminal.says("sma_crossover on AAPL: done (bot)")
         await terminal.says("637.59 %")
         await program.says("637.59 %")
+
+
+async def test_the_bot_answers_who_greets_it_and_not_itself(
+    server: ServerProcess, node: str
+) -> None:
+    async with (
+        bot(node, server.url) as program,
+        PythonMember(server.url, SESSION, "Mina") as mina,
+    ):
+        await program.says("bot: Hello! Say")
+        mina.send("bot hello")
+        await program.says("bot: Hello, Mina!")
+        mina.send("good bye")
+        await program.says("Mina: good bye")
+    said = [text for _, text in mina.seen if not text.startswith("Hello! Say")]
+    assert said == ["bot hello", "Hello, Mina!", "good bye"]
+
+
+async def test_the_bot_asks_the_assistant_and_prints_the_answer_as_it_is_written(
+    assisted: ServerProcess, provider: Provider, node: str
+) -> None:
+    tool = Asked("1", "run_backtest", '{"strategy": "momentum", "symbols": ["AAPL"]}')
+    words = "It gained {{r1.total_return}} in the years from 2000 to 2013, after all costs, and"
+    provider.answers += [Say("", tools=(tool,)), Say(words, then="hang")]
+    async with (
+        Screen(bot_at(node, assisted.url), columns=200) as screen,
+        PythonMember(assisted.url, SESSION, "Mina") as mina,
+    ):
+        await screen.shows("bot: Hello! Say")
+        mina.send("bot ask how much did momentum gain?")
+        await screen.shows("assistant: run_backtest")
+        await screen.shows("assistant: It gained 2,052.79 % in the years")
+        assert not any("gained" in text for _, text in mina.seen)
+        mina.send("/stop")
+        await screen.shows("Stopped by Mina.")
+    answers = [line for line in screen.all_lines if "gained" in line]
+    assert len(answers) == 1, answers
 
 
 async def test_python_and_node_see_the_same_entries_in_the_same_order(

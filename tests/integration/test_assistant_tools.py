@@ -273,12 +273,16 @@ async def test_a_job_that_takes_too_long_goes_on_and_the_model_is_told(desk: Des
 
 
 async def test_a_turn_that_is_cancelled_leaves_its_job_to_the_room(desk: Desk) -> None:
-    turn = asyncio.ensure_future(desk.turn().run(call("run_backtest", strategy="macd")))
+    belt = desk.turn()
+    turn = asyncio.ensure_future(belt.run(call("run_backtest", strategy="macd")))
     await until(lambda: bool(desk.jobs.standing()), 10, "the job is there")
     job = desk.jobs.standing()[0].job
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
+    (step,) = belt.steps
+    assert (step.arguments, step.success) == ({"strategy": "macd"}, False)
+    assert step.summary == "It was stopped."
     assert (await desk.jobs.ended(job.id)).state == "completed"
     await until_answered(desk)
     assert [entry["success"] for entry in await desk.log()] == [True]
@@ -318,6 +322,9 @@ async def test_one_answer_runs_only_so_many_tools(shop: Desk) -> None:
     told, step = await run(belt, "strategies")
     assert "at most" in told["error"]
     assert not step.success
+    for tool in ("read_result", "nothing_like_that", "strategies") * 10:
+        assert "at most" in (await belt.run(call(tool, handle="r1"))).content
+    assert len(belt.steps) == MOST_CALLS + 1
 
 
 async def test_the_summary_of_every_command_is_small(desk: Desk) -> None:

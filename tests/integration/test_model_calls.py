@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chatops.access.identity import Person
+from chatops.assistant import calls
 from chatops.assistant.budgets import Budgets, Limits
 from chatops.assistant.calls import Caller, ModelCalls
 from chatops.assistant.catalogue_file import load_policies
@@ -318,6 +319,18 @@ async def test_records_wait_for_a_store_that_is_away_and_their_cost_counts_meanw
             await node.calls.complete(ANN, ASK)
         total = await node.total()
         assert (total.calls, total.cost_usd) == (2, provider.cost_usd)
+
+
+async def test_a_record_is_stored_when_the_store_is_back_though_nobody_asks_again(
+    provider: Provider, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "_AGAIN_S", 0.05)
+    shaky = Shaky(store.usage)
+    async with node_of(provider, shaky) as node:  # type: ignore[arg-type]  # it is all of them
+        shaky.failures["append"] = 3
+        await node.calls.complete(ANN, ASK)
+        await node.supervisor.close(5)
+        assert (await node.total()).cost_usd == provider.cost_usd
 
 
 async def test_no_call_is_made_while_nobody_knows_what_was_spent(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,8 @@ async def test_modes(tmp_path: Path, provider: Provider) -> None:
         await ask(ann, "Ben, look at this: mail@assistant.example")
         addressed = await ask(ann, "@Assistant, what do you say?")
         await answer(ann, addressed)
+        await ask(ann, "Ask @assistants, or me@assistant")
+        await answer(ann, await ask(ann, "@assistant야, 뭐라고?"))
         result = await ann.say("/ask what's \"this?")
         assert result["data"]["answer"] == "The momentum strategy gained most ."
         assert result["command"] == "/ask what's \"this?"
@@ -176,11 +179,27 @@ async def test_modes(tmp_path: Path, provider: Provider) -> None:
         await ask(ann, "@assistant, and now?")
         refused = await ann.refusal("/ask and now?")
         assert refused["code"] == "assistant_off"
-        assert len(provider.requests) == 2
+        assert len(provider.requests) == 3
         async with Caller(ann.url, "room", "Ben") as ben:
             assert ben.joined["session"]["assistant"] == "off"
             await ben.say("/assistant always")
         await answer(ann, await ask(ann, "And now?"))
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ('/ask Is fee=0.1 "right?', {}),
+        ("ask", {"question": ["Is fee=0.1", '"right?']}),
+    ],
+)
+async def test_a_program_asks_in_the_words_that_it_gives(
+    tmp_path: Path, provider: Provider, command: str, given: dict[str, Any]
+) -> None:
+    async with room(tmp_path, provider, "Ann") as (_, (ann,)):
+        result = await ann.execute(command, **given)
+        assert result["command"] == '/ask Is fee=0.1 "right?'
+        assert provider.requests[-1]["messages"][-1]["content"] == 'Ann: Is fee=0.1 "right?'
 
 
 async def test_a_new_session_has_the_mode_of_the_settings(

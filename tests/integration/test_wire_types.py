@@ -13,6 +13,7 @@ from jsonschema.exceptions import best_match
 from chatops.protocol.schema import render
 
 FOLDER = Path(__file__).parents[1] / "typescript"
+REACT = Path(__file__).parents[2] / "client_examples" / "react"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,13 @@ def test_the_asyncapi_document_is_valid_to_asyncapis_own_schema(node_modules: Pa
     assert not validator.is_valid(broken)
 
 
-def test_the_lock_file_names_no_registry() -> None:
-    lock = json.loads((FOLDER / "package-lock.json").read_text(encoding="utf-8"))
+def test_the_react_client_has_the_types_of_this_server() -> None:
+    types = REACT / "src" / "wire.ts"
+    assert types.read_text(encoding="utf-8") == render("typescript") + "\n", "run `make schema`"
+
+
+@pytest.mark.parametrize("folder", [FOLDER, REACT], ids=["typescript", "react"])
+def test_the_lock_file_names_no_registry(folder: Path) -> None:
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
     assert [name for name, one in lock["packages"].items() if "resolved" in one] == []
     assert all("integrity" in one for name, one in lock["packages"].items() if name)

@@ -7,6 +7,7 @@ own account of requests and money.
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -250,6 +251,8 @@ def _objection(request: web.Request, body: dict[str, Any]) -> Refuse | None:
         return Refuse(400, "unsupported_value", "invalid_request_error", "messages[0].role")
     if _unpaired(body["messages"]):
         return Refuse(400, None, "invalid_request_error", "role 'tool' must be a response")
+    if not all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in _called(body["messages"])):
+        return Refuse(400, "invalid_value", "invalid_request_error", "function.name")
     if _prompt_tokens(body) > CONTEXT_TOKENS:
         message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens."
         return Refuse(400, "context_length_exceeded", "invalid_request_error", message)
@@ -265,13 +268,21 @@ def _wrong_key(request: web.Request) -> Refuse | None:
 
 
 def _unpaired(messages: list[dict[str, Any]]) -> bool:
-    """Whether a tool answers what nobody asked."""
+    """Whether a tool answers what nobody asked, or what was answered."""
     asked: set[str] = set()
     for message in messages:
         asked |= {call["id"] for call in message.get("tool_calls") or ()}
-        if message["role"] == "tool" and message["tool_call_id"] not in asked:
-            return True
-    return False
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in asked:
+                return True
+            asked.remove(message["tool_call_id"])
+    return bool(asked)
+
+
+def _called(messages: list[dict[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            yield call["function"]["name"]
 
 
 def _prompt_tokens(body: dict[str, Any]) -> int:

@@ -218,6 +218,11 @@ describe('what we send', () => {
       ])
       expect(lines[1]?.timestamp).toBe('2026-01-01T00:00:00.250Z')
     }
+    // The answer came and its ack is lost: it is asked again, and shown once.
+    const again: RoomEvent = { type: 'accepted', id: 'c_4', commandId: 'cmd_q' }
+    const anew: RoomEvent = { type: 'privateResult', result: { ...result, commandId: 'cmd_q' } }
+    const state = after([ack([], 0), queued, answer, { type: 'offline' }, again, anew])
+    expect(linesOf(state, 's').map((line) => line.content)).toEqual(['text 4', 'Commands: ...'])
   })
 
   test('a result has the time of its command and how long that took', () => {

@@ -25,6 +25,8 @@ ROUNDS = 8
 
 CACHE_S = 3600.0
 
+CUT = "\n\n*This answer has met the limit of its length.*"
+
 
 class Voice(Protocol):
     """What an answer is given to."""
@@ -115,18 +117,20 @@ class Answerer:
         author = question.payload["author"]
         person = Person(question.author_id, author["name"])
         caller = Caller(person, question.session_id, SERVICE)
-        progress.model_id = self._calls.model_for(SERVICE, options.model_id).model_id
+        model = self._calls.model_for(SERVICE, options.model_id)
+        tools = self._tools.offered if model.supports_tools else ()
+        progress.model_id = model.model_id
         figures = Figures()
         progress.belt = self._tools.for_turn(person, question.session_id, figures)
         progress.writer = writer = figures.writer()
         messages = await self._messages(question, options, figures)
 
-        key = _key(progress.model_id, messages, self._tools.offered)
+        key = _key(progress.model_id, messages, tools)
         if (known := await self._cache.get(key)) is not None:
             progress.cached = True
             voice.say(writer.feed(known) + writer.close())
             return
-        said = await self._round(caller, messages, self._tools.offered, progress, voice)
+        said = await self._round(caller, messages, tools, progress, voice)
         for left in reversed(range(ROUNDS)):
             if not said.tool_calls:
                 break
@@ -136,8 +140,10 @@ class Answerer:
                 voice.do(call.name)
                 result = await progress.belt.run(call)
                 messages.append(Message("tool", result.content, tool_call_id=call.id))
-            offered = self._tools.offered if left else ()
+            offered = tools if left else ()
             said = await self._round(caller, messages, offered, progress, voice)
+        if said.finish == "length":
+            voice.say(CUT)
         if not progress.belt.steps and said.finish == "stop" and said.text:
             await self._cache.put(key, said.text, CACHE_S)
 
@@ -168,8 +174,11 @@ class Answerer:
         if options.history:
             first = max(question.seq - ENTRIES, 1)
             entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
-            earlier = conversation(entries, question)
-            for entry in entries:
+            # While the question waited, those before it were answered.
+            later = await self._sessions.read(question.session_id, question.seq, ENTRIES)
+            told = [*entries, *later]
+            earlier = conversation(told, question)
+            for entry in told:
                 for one in (entry.payload.get("metadata") or {}).get("figures", ()):
                     if one["verified"] and entry.author_id == ASSISTANT.id:
                         figures.add_text(one["text"])

@@ -7,6 +7,7 @@ from chatops.assistant.asking import AskOptions
 from chatops.assistant.figures import INSTRUCTION
 from chatops.backtests.jobs.service import Jobs
 from chatops.backtests.ports import JobFilter, JobStore
+from chatops.dispatch.wording import shorten
 from chatops.protocol.base import utc_now
 from chatops.sessions.service import Sessions
 
@@ -54,7 +55,9 @@ class Briefing:
         facts = {
             "Today": f"{utc_now():%Y-%m-%d} (UTC)",
             "In the room": ", ".join(here[:_MOST_NAMES]),
-            "The person you answer says they are": ", ".join(options.roles),
+            "The person you answer says they are": ", ".join(
+                shorten(role, 64) for role in options.roles
+            ),
             "Strategies": ", ".join(one.id for one in await self._book.everything()),
             "Symbols with prices": ", ".join(await asyncio.to_thread(self._symbols)),
             "Runs under way": "; ".join(under_way),

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 _UNSTORED = 1_000
 """Records kept for a store that is away; the log has every one."""
 
+_AGAIN_S = 2.0
+
 _BILLED_UNSEEN = frozenset({"timeout"})
 """Failures before an answer after which the provider may have worked, and may want money."""
 
@@ -74,6 +76,7 @@ class ModelCalls:
         self._store = store
         self._supervisor = supervisor
         self._unstored: deque[tuple[UsageRecord, Reservation]] = deque()
+        self._trying_again = False
 
     @property
     def available(self) -> bool:
@@ -168,11 +171,24 @@ class ModelCalls:
                 if len(waiting) > _UNSTORED:
                     lost, _ = waiting.popleft()
                     log.error("usage_lost", call=lost.id)
+                if not self._trying_again:
+                    self._trying_again = True
+                    self._supervisor.start(self._try_again(), "store usage again")
                 return
             self._budgets.stored(reservation)
             if not waiting:
                 return
             record, reservation = waiting.popleft()
+
+    async def _try_again(self) -> None:
+        """Store what waits when the store is back, also if nobody asks a model again."""
+        try:
+            while self._unstored:
+                await asyncio.sleep(_AGAIN_S)
+                if self._unstored:
+                    await self._store_one(*self._unstored.popleft())
+        finally:
+            self._trying_again = False
 
 
 def _tokens(call: _Call, said: Completion, failed: FailureKind | None) -> tuple[Tokens, bool]:

@@ -4,7 +4,7 @@ Nothing of a piece is believed before it has been looked at: providers leave out
 and the library checks nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from chatops.assistant.messages import Completion, Delta, Finish, Tokens, ToolCall
@@ -78,6 +78,8 @@ class Hearing:
         calls: tuple[ToolCall, ...] = ()
         if self.finish in ("stop", "tool_calls") and not self.broken:
             calls = tuple(self._call(index) for index in sorted(self._calls))
+            if len({call.id for call in calls}) < len(calls):  # each has a result of its own
+                calls = tuple(replace(one, id=f"{one.id}_{n}") for n, one in enumerate(calls))
         return Completion(
             text="".join(self._said),
             tool_calls=calls,

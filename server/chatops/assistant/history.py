@@ -17,14 +17,14 @@ _MOST_OF_RESULT = 800
 
 
 def conversation(entries: Sequence[Entry], question: Entry) -> list[Message]:
-    """Return what was said before the question, oldest first.
+    """Return what was said before the question, oldest first, each answer after its question.
 
     The newest ten turns, or fewer if they are long; a turn goes back to the question that began
     it. What people said to each other meanwhile belongs to it, and what commands gave.
     """
     told: list[Message] = []
     turns, length = 0, 0
-    for entry in reversed([one for one in entries if one.seq < question.seq]):
+    for entry in reversed(_before(entries, question)):
         message = _message(entry)
         if message is None:
             continue
@@ -38,6 +38,28 @@ def conversation(entries: Sequence[Entry], question: Entry) -> list[Message]:
             told.pop()
             break
     return told[::-1]
+
+
+def _before(entries: Sequence[Entry], question: Entry) -> list[Entry]:
+    """Return what was said before, and what was answered to it, also after the question."""
+    before = [one for one in entries if one.seq < question.seq]
+    asked = {one.payload.get("id", "") for one in before}
+    answers = {id_: one for one in entries if (id_ := _reply_to(one)) in asked}
+    told: list[Entry] = []
+    for entry in before:
+        if _reply_to(entry) not in answers:
+            told.append(entry)
+        if (answer := answers.get(entry.payload.get("id", ""))) is not None:
+            told.append(answer)
+    return told
+
+
+def _reply_to(entry: Entry) -> str | None:
+    """Return the id of the question that the entry answers."""
+    found: str | None = None
+    if entry.payload.get("role") == "assistant":
+        found = (entry.payload.get("metadata") or {}).get("replyTo")
+    return found
 
 
 def spoken(payload: dict[str, Any]) -> str:

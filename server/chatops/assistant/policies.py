@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chatops.assistant.catalogue import Capability, Catalogue, ModelConfig, Tier
 from chatops.assistant.messages import Tokens
+from chatops.dispatch.wording import shorten
 from chatops.errors import ModelNotAllowedError, NotFoundError
 
 
@@ -106,7 +107,7 @@ class Policies:
         if model is None or why is not None:
             names = ", ".join(one.model_id for one in self.allowed_models(service))
             raise ModelNotAllowedError(
-                f"Model {model_id} not allowed for service {service}: {why}.",
+                f"Model {shorten(model_id, 100)} not allowed for service {service}: {why}.",
                 f"It may use {names}.",
             )
         return model

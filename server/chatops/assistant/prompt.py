@@ -1,9 +1,13 @@
 """A request in the words of the provider's interface, without what the model lacks."""
 
+import re
 from typing import Any
 
 from chatops.assistant.catalogue import ModelConfig
 from chatops.assistant.messages import Message, Request
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 64
 
 
 def parameters(model: ModelConfig, request: Request) -> dict[str, Any]:
@@ -65,8 +69,13 @@ def _message(model: ModelConfig, message: Message) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
+                "function": {"name": _name(call.name), "arguments": call.arguments},
             }
             for call in message.tool_calls
         ],
     }
+
+
+def _name(given: str) -> str:
+    """Return a name that providers take back: models invent some that they refuse."""
+    return _NO_NAME.sub("_", given)[:_LONGEST_NAME]

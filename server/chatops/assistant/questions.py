@@ -10,7 +10,8 @@ from chatops.assistant.turns import Turns
 from chatops.errors import AssistantOffError
 from chatops.sessions.service import Sessions
 
-_ADDRESSED = re.compile(r"(?<![\w@.])@assistant\b", re.IGNORECASE)
+_ADDRESSED = re.compile(r"(?<![\w@.])[@＠]assistant(?![a-z0-9_])", re.IGNORECASE)
+"""Not in an address; words of other scripts may follow at once, as in ``@assistant야``."""
 
 _ROOMS_TOLD = 10_000
 

@@ -52,6 +52,8 @@ class Speaking:
         turn: Id of the question.
         message_id: Id that the answer will have.
         text: What has been said so far.
+        asked_at: When the question was asked.
+        concluded: Whether its end is stored.
     """
 
     def __init__(self, streams: Streams, question: Entry, message_id: str) -> None:
@@ -59,6 +61,8 @@ class Speaking:
         self.turn: str = question.payload["id"]
         self.message_id = message_id
         self.text = ""
+        self.asked_at = datetime.fromisoformat(question.payload["timestamp"])
+        self.concluded = False
         self._question = question
         self._streams = streams
         self._progress = Progress()

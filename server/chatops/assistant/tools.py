@@ -119,12 +119,18 @@ class Toolbelt:
     async def run(self, call: ToolCall) -> ToolOutcome:
         """Do what the model asks for, as the person of the turn; raises nothing.
 
-        Cancelling it cancels the command; a job that it started belongs to the room, and goes on.
+        Cancelling it cancels the command, and leaves its step; a job that it started belongs to
+        the room, and goes on.
         """
         began_s = time.monotonic()
         arguments: dict[str, JsonValue] = {}
         line, success = shorten(f"/{call.name}", _LONGEST_LINE), False
+        content, word = "", "It was stopped."
         try:
+            if len(self.steps) >= MOST_CALLS:
+                raise LimitExceededError(
+                    f"One answer may run {MOST_CALLS} tools at most.", "Answer with what you have."
+                )
             arguments = _arguments(call.arguments)
             if call.name == READ.name:
                 line = shorten(" ".join([READ.name, *map(str, arguments.values())]), _LONGEST_LINE)
@@ -140,14 +146,16 @@ class Toolbelt:
             log.exception("tool_failed", tool=call.name)
             broken = InternalError("This command failed inside the server.", "Do without it.")
             content, word = _failed(str(broken)), broken.message
-        step = Step(
-            command=line,
-            arguments=arguments,
-            summary=shorten(word, _LONGEST_LINE),
-            duration_ms=round((time.monotonic() - began_s) * 1000),
-            success=success,
-        )
-        self.steps.append(step)
+        finally:
+            step = Step(
+                command=line,
+                arguments=arguments,
+                summary=shorten(word, _LONGEST_LINE),
+                duration_ms=round((time.monotonic() - began_s) * 1000),
+                success=success,
+            )
+            if len(self.steps) <= MOST_CALLS:  # the first that is refused is shown
+                self.steps.append(step)
         return ToolOutcome(content, step)
 
     async def _command(
@@ -157,10 +165,6 @@ class Toolbelt:
         if name not in self._names:
             raise UnknownCommandError(
                 f"There is no tool {shown(name)}.", f"Use one of {', '.join(sorted(self._names))}."
-            )
-        if len(self.steps) >= MOST_CALLS:
-            raise LimitExceededError(
-                f"One answer may run {MOST_CALLS} tools at most.", "Answer with what you have."
             )
         dispatcher = self._tools.dispatcher
         call = dispatcher.resolve_values(name, arguments)

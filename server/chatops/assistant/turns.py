@@ -7,7 +7,7 @@ meanwhile. Who answers holds the session's floor, under a lease of the store; se
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -31,9 +31,10 @@ LOOK_EVERY_S = 2.0
 """How often a node looks for questions that nobody answers, and for floors of the dead."""
 
 TOO_OLD = timedelta(minutes=10)
-"""A question that waited so long, because no server ran, is not answered any more."""
+"""A question that was so old when the server began is not answered any more."""
 
 _AGAIN_S = 0.5
+_STOP_AGAIN, _STOP_AGAIN_S = 5, 0.1
 _REPEAT_EVERY = 2
 
 
@@ -54,6 +55,7 @@ class Turns:
         self._asked: set[str] = set()
         self._speaking: dict[str, Speaking] = {}
         self._closing = False
+        self._since = utc_now()
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -64,9 +66,11 @@ class Turns:
     # ---------------------------------------------------------------- life
 
     def open(self) -> None:
-        """Begin to look after what dead nodes left, and after questions that nobody answers."""
-        if self.available:
-            self._looking = self._supervisor.start(self._look_after(), "look after turns")
+        """Begin to look after what dead nodes left, and after questions that nobody answers.
+
+        Without a model only after the first: what had begun has to end.
+        """
+        self._looking = self._supervisor.start(self._look_after(), "look after turns")
 
     async def close(self, within_s: float) -> None:
         """End what is being said here, visibly; questions that wait are left to other nodes."""
@@ -98,6 +102,8 @@ class Turns:
     async def stop(self, session_id: str, person: Person, message_id: str | None = None) -> bool:
         """End the answer that is being given, on whichever node; what was said stays.
 
+        One that is about to begin is waited for, for half a second.
+
         Args:
             session_id: The room.
             person: Who wants it.
@@ -108,6 +114,12 @@ class Turns:
         """
         authorize(person, Action.STOP_ANSWER, Target(session_id=session_id))
         stopped = await self._floors.stop(session_id, person, message_id)
+        for _ in range(_STOP_AGAIN):
+            about_to = message_id is None and await self._sessions.open_questions(session_id)
+            if stopped or not about_to:
+                break
+            await asyncio.sleep(_STOP_AGAIN_S)
+            stopped = await self._floors.stop(session_id, person, message_id)
         speaking = self._speaking.get(session_id)
         if stopped and speaking is not None and message_id in (None, speaking.message_id):
             speaking.interrupt("stopped", person)
@@ -134,13 +146,16 @@ class Turns:
         if fence is None:
             return False  # who holds it looks again when it has been given back
         questions: list[Entry] = []
+        begun: Speaking | None = None
         try:
             questions = list(await self._sessions.open_questions(session_id))
-            if questions:
-                await self._turn(questions[0], fence)
+            if questions and (begun := await self._begin(questions[0], fence)) is not None:
+                await self._turn(begun, fence)
         finally:
-            giving_back = self._give_back(session_id, fence)
-            await asyncio.shield(self._supervisor.start(giving_back, f"give back {session_id}"))
+            # Given back without its end, the question would be asked, and paid for, again.
+            if begun is None or begun.concluded:
+                giving_back = self._give_back(session_id, fence)
+                await asyncio.shield(self._supervisor.start(giving_back, f"give back {session_id}"))
         # Another node may have stored one, and found the floor taken, while this one looked.
         return bool(questions or await self._sessions.open_questions(session_id))
 
@@ -150,21 +165,26 @@ class Turns:
         except StoreUnavailableError:
             log.warning("floor_kept", session=session_id)  # until the lease is over
 
-    async def _turn(self, question: Entry, fence: int) -> None:
-        session_id = question.session_id
+    async def _begin(self, question: Entry, fence: int) -> Speaking | None:
+        """Say that the question is being answered; None if it is to be left to another node."""
         speaking = Speaking(self._sessions.streams, question, new_id("msg"))
-        if await self._keep(speaking, fence) is None:
-            return
+        kept = await self._keep(speaking, fence)
+        return None if kept is None or self._closing else speaking
+
+    async def _turn(self, speaking: Speaking, fence: int) -> None:
+        """Have the question answered; unless it is lost, it has its end then."""
+        session_id = speaking.session_id
         self._speaking[session_id] = speaking
         keeping = self._supervisor.start(self._keep_on(speaking, fence), f"floor {session_id}")
         try:
-            if utc_now() - _asked_at(question) > TOO_OLD:
+            if self._since - speaking.asked_at > TOO_OLD:
                 ending = Ending("interrupted")
             else:
                 ending = await speaking.run(self.answerer, self._supervisor)
             self._sessions.streams.close(session_id)
             if ending.outcome != "lost":
                 await self._conclude(session_id, speaking.entries(ending))
+                speaking.concluded = True
         finally:
             keeping.cancel()
             del self._speaking[session_id]
@@ -216,8 +236,10 @@ class Turns:
         while True:
             try:
                 for floor in await self._floors.lapsed():
-                    await self._end_for(floor)
-                for question in await self._sessions.open_questions():
+                    # One of this node's own is over where it was late itself, and goes on.
+                    if floor.session_id not in self._speaking:
+                        await self._end_for(floor)
+                for question in await self._sessions.open_questions() if self.available else ():
                     self.asked(question.session_id)
             except StoreUnavailableError:
                 log.warning("look_after_turns_failed")
@@ -229,18 +251,13 @@ class Turns:
         if fence is None:
             return  # another node was faster
         log.warning("turn_interrupted", session=left.session_id, turn=left.saying.turn)
-        try:
-            for question in await self._sessions.open_questions(left.session_id):
-                if question.payload["id"] == left.saying.turn:
-                    said = left.saying
-                    ends = ended(question, said.message_id, said.text, _INTERRUPTED)
-                    await self._conclude(left.session_id, ends)
-        finally:
-            await self._give_back(left.session_id, fence)
+        for question in await self._sessions.open_questions(left.session_id):
+            if question.payload["id"] == left.saying.turn:
+                said = left.saying
+                ends = ended(question, said.message_id, said.text, _INTERRUPTED)
+                await self._conclude(left.session_id, ends)
+        # Not where that failed: the floor lapses again, and the turn gets its end then.
+        await self._give_back(left.session_id, fence)
 
 
 _INTERRUPTED = Ending("interrupted")
-
-
-def _asked_at(question: Entry) -> datetime:
-    return datetime.fromisoformat(question.payload["timestamp"])

@@ -19,7 +19,7 @@ from chatops.sessions.listeners import Listener, Listeners
 from chatops.sessions.service import Sessions
 
 LOOK_EVERY_S = 2.0
-"""Seconds of silence after which the log is read: what was not heard stands there."""
+"""Seconds after which the log is read: what was not heard stands there."""
 
 _EVENTS = frozenset({"message", "messageDelta", "commandResult"})
 
@@ -81,7 +81,9 @@ class Asked:
         self._read: int | None = message.get("seq")
         self._heard = ""
         self._limit_s = limit_s
-        self._until_s = asyncio.get_running_loop().time() + limit_s
+        now_s = asyncio.get_running_loop().time()
+        self._until_s = now_s + limit_s
+        self._look_s = now_s + LOOK_EVERY_S
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield the pieces of the answer; together they are its text, and then there is a reply.
@@ -109,16 +111,17 @@ class Asked:
             NotFoundError: The session is gone.
             AppError: The turn failed; it is the error that the assistant met.
         """
-        left_s = self._until_s - asyncio.get_running_loop().time()
-        if left_s <= 0:
+        now_s = asyncio.get_running_loop().time
+        if self._until_s <= now_s():
             raise NotAnsweredError(
                 f"There was no answer within {self._limit_s:g} s.",
                 f'It may still come; session "{self._session_id}" will have it.',
             )
         try:
-            async with asyncio.timeout(min(left_s, LOOK_EVERY_S)):
+            async with asyncio.timeout_at(min(self._until_s, self._look_s)):
                 event, payload = await self._listener.next()
         except TimeoutError:
+            self._look_s = now_s() + LOOK_EVERY_S
             return await self._look()
         return self._take(event, orjson.loads(payload)) if event in _EVENTS else ""
 

@@ -69,6 +69,8 @@ class Dispatcher:
             UnknownCommandError: No such command.
             BadParameterError: A parameter is wrong, or the line is too long for the room.
         """
+        if not parameters and (free := self._free_text(command)) is not None:
+            return free
         parsed = parse(command)
         spec = self._registry.find(parsed.name)
         if not parameters and parsed.words:

@@ -24,7 +24,10 @@ WHOLE = ".stream"
 """Between nodes: the whole text so far."""
 
 ANSWER = b'"role":"assistant"'
-"""Stands in the JSON of an answer; in a text, its quotation marks would be escaped."""
+"""Stands in the JSON of an answer; in a text, its quotation marks would be escaped.
+
+It may stand in the metadata of another message, too.
+"""
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Streams:
         told = _delta(session_id, stream, delta)
         payload = encode(told if doing is None else {**told, "doing": doing})
         room = self._rooms.get(session_id)
-        if room is not None and room.members:
+        if room is not None and room.members and message_id not in room.streamed:
             room.stream = stream
             self._channel.emit(session_id, DELTA, payload)
         if not self._bus.alone:
@@ -119,9 +122,13 @@ class Streams:
 
 
 def shown_whole(room: Room, payload: bytes) -> None:
-    """Take note that the room has been shown an answer: its stream is over."""
-    room.streamed.append(orjson.loads(payload)["id"])
-    room.stream = None
+    """Take note if the room has been shown an answer: its stream is over, and no other."""
+    message = orjson.loads(payload)
+    if message.get("role") != "assistant":
+        return  # what a client says in its metadata
+    room.streamed.append(message["id"])
+    if room.stream is not None and room.stream.message_id == message["id"]:
+        room.stream = None
 
 
 def _delta(session_id: str, stream: Stream, delta: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatops.sessions import following
-from chatops.sessions.entries import assistant_message
+from chatops.sessions.entries import assistant_message, user_message
 from chatops.sessions.model import Hint
 from tests.support.nodes import Network
 from tests.support.toynodes import ANN, ROOM, ToyNode, nodes
@@ -89,6 +89,36 @@ async def test_a_message_after_a_message(tmp_path: Path) -> None:
             ids = [p["messageId"] for event, p in shown if event == "messageDelta"]
             assert ids == sorted(ids)
             assert set(ids) == {"msg_1", "msg_2"}
+
+
+async def test_what_others_say_meanwhile_does_not_begin_it_again(tmp_path: Path) -> None:
+    network = Network(random.Random(1), slowest_s=0.0)
+    async with nodes(tmp_path, network, count=2) as (_, (here, there)):
+        await here.join("c0")
+        await there.join("c1")
+        writing = asyncio.ensure_future(write(here))
+        await until(lambda: len(text_of(there, "c1")) > 100, 5, "it has begun")
+        forged = {"role": "assistant"}
+        await there.sessions.append(ROOM, user_message(ROOM, ANN, "Hi", key=None, metadata=forged))
+        earlier = assistant_message(ROOM, "msg_0", "Imported", turn="msg_q0", metadata={})
+        await there.sessions.append(ROOM, earlier)
+        await writing
+        await until(lambda: len(there.log_of("c1")) == 3, 5, "all have it")
+        assert text_of(here, "c0") == text_of(there, "c1") == WHOLE
+
+
+async def test_nothing_of_it_is_shown_after_its_end(tmp_path: Path) -> None:
+    network = Network(random.Random(1), slowest_s=0.0)
+    async with nodes(tmp_path, network, count=2) as (_, (here, there)):
+        await here.join("c0")
+        here.sessions.streams.write(ROOM, "msg_1", "msg_question", "So far")
+        ended = assistant_message(ROOM, "msg_1", "So far", turn="msg_question", metadata={})
+        await there.sessions.append(ROOM, ended)
+        await until(lambda: here.log_of("c0") == [1], 5, "another node has ended it")
+        here.sessions.streams.write(ROOM, "msg_1", "msg_question", " and further")
+        here.sessions.streams.close(ROOM)
+        assert text_of(here, "c0") == "So far"
+        assert (await here.join("late")).stream is None
 
 
 async def test_junk_of_another_node_changes_nothing(tmp_path: Path) -> None:

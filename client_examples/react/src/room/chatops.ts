@@ -127,19 +127,16 @@ export class ChatOps {
   /** Join the session, which is created if it is new, and leave the one before. */
   joinSession(sessionId: string): void {
     if (this.#room?.sessionId === sessionId) return
-    this.leaveSession()
+    const before = this.#room
     this.#room = this.#rooms.get(sessionId) ?? this.#enter(sessionId)
-    this.#changed()
+    this.#left(before)
   }
 
   /** Leave the session. What is unsent is sent first, out of sight. */
   leaveSession(): void {
-    const room = this.#room
-    if (room === null) return
+    const before = this.#room
     this.#room = null
-    this.#ownError = null
-    this.#changed()
-    this.#closeIfIdle(room)
+    this.#left(before)
   }
 
   /** Say something, or give a command by its text; resolves to the ack, and never rejects. */
@@ -179,13 +176,13 @@ export class ChatOps {
       this.open()
     }
     for (const room of this.#rooms.values()) room.rename()
-    this.#changed()
+    this.#tell()
   }
 
   dismissError(): void {
     this.#ownError = null
     this.#room?.dismissError()
-    this.#changed()
+    this.#tell()
   }
 
   #enter(sessionId: string): Room {
@@ -202,6 +199,12 @@ export class ChatOps {
     return room
   }
 
+  #left(before: Room | null): void {
+    this.#ownError = null
+    this.#tell()
+    if (before !== null) this.#closeIfIdle(before)
+  }
+
   #closeIfIdle(room: Room): void {
     if (!room.idle || this.#rooms.get(room.sessionId) !== room) return
     this.#rooms.delete(room.sessionId)
@@ -211,10 +214,11 @@ export class ChatOps {
   async #inRoom<T extends { ok: true }>(
     act: (room: Room) => Promise<T | Declined>,
   ): Promise<T | Declined> {
-    const ack: T | Declined = this.#room ? await act(this.#room) : { ok: false, error: NO_SESSION }
-    if (!ack.ok) {
+    const room = this.#room
+    const ack: T | Declined = room ? await act(room) : { ok: false, error: NO_SESSION }
+    if (!ack.ok && room === this.#room) {
       this.#ownError = ack.error
-      this.#changed()
+      this.#tell()
     }
     return ack
   }
@@ -253,7 +257,7 @@ export class ChatOps {
     return this.#lines
   }
 
-  /** Tell it at once, but not more often than a screen shows it. */
+  /** Tell it soon: not more often than a screen shows it. */
   #changed = (): void => {
     this.#snapshot = null
     if (this.#telling !== undefined) return
@@ -262,8 +266,11 @@ export class ChatOps {
     else this.#telling = setTimeout(this.#tell, waitMs)
   }
 
+  /** Tell it now: a person did it and waits for it. */
   #tell = (): void => {
+    clearTimeout(this.#telling)
     this.#telling = undefined
+    this.#snapshot = null
     this.#toldAt = Date.now()
     for (const listener of [...this.#listeners]) listener()
   }

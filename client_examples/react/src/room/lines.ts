@@ -158,12 +158,11 @@ function lineOfResult(
 
 function linesOfAside(aside: Aside, state: RoomState, sessionId: string): ChatMessage[] {
   const { asked, commandId, result } = aside
-  const lines: ChatMessage[] = []
-  if (asked !== null) {
-    lines.push({ ...lineOfPending(asked, state.me, sessionId), status: 'private', commandId })
-  }
+  if (asked === null) return [] // its ack will come, or is lost, and then it is asked again
+  const own = lineOfPending(asked, state.me, sessionId)
+  const lines: ChatMessage[] = [{ ...own, status: 'private', commandId }]
   if (result !== null) {
-    const at = asked === null ? null : later(asked.timestamp, result.durationMs)
+    const at = later(asked.timestamp, result.durationMs)
     lines.push(lineOfResult(result, state.me, 'private', at))
   }
   return lines

@@ -5,6 +5,7 @@
 import type { CommandAck, MessageAck } from '../wire'
 import { LATER, laterMs, type Declined, type Problem } from './problem'
 import type { Pending } from './state'
+import type { UnsentStorage } from './unsent'
 
 const BREATH_MS = 100
 
@@ -16,8 +17,7 @@ export interface OutboxOptions {
   send: (one: Pending) => Promise<Sent | { ok: false; error: Problem } | null>
   /** What became of it; called before whoever sent it is told. */
   settled: (one: Pending, ack: SendAck) => void
-  /** Where unsent things outlive a reload of this tab. */
-  storage?: { load: () => Pending[]; save: (unsent: readonly Pending[]) => void }
+  storage: UnsentStorage
 }
 
 export class Outbox {
@@ -28,7 +28,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options
-    for (const one of options.storage?.load() ?? []) this.#queue.push({ one, tell: nobody })
+    for (const one of options.storage.load()) this.#queue.push({ one, tell: nobody })
   }
 
   get unsent(): readonly Pending[] {
@@ -97,7 +97,7 @@ export class Outbox {
   }
 
   #save(): void {
-    this.#options.storage?.save(this.unsent)
+    this.#options.storage.save(this.unsent)
   }
 }
 

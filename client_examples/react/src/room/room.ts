@@ -9,7 +9,7 @@
 import type { CompletionItem, ErrorAck, JoinAck, StopAck } from '../wire'
 import { NoAnswerError, type Connection, type LiveEvent, type Occupant } from './connection'
 import type { History } from './history'
-import { newId, read, write } from './identity'
+import { newId } from './identity'
 import { Outbox, pause, type SendAck, type Sent } from './outbox'
 import { LATER, laterMs, LEFT, UNREACHABLE, type Declined, type Problem } from './problem'
 import {
@@ -23,6 +23,7 @@ import {
   type RoomState,
 } from './state'
 import { commandText } from './text'
+import { unsentOf } from './unsent'
 
 const BREATH_MS = 100
 const RESTORE_WITHIN_MS = 1_000
@@ -61,18 +62,12 @@ export class Room implements Occupant {
     this.#history = history
     this.#newest = newest
     this.#state = emptyRoom(connection.me)
-    const key = `chatops.unsent.${sessionId}`
     this.#outbox = new Outbox({
       send: (one) => this.#send(one),
       settled: (one, ack) => {
         this.#settled(one, ack)
       },
-      storage: {
-        load: () => JSON.parse(read(unsent, key) ?? '[]') as Pending[],
-        save: (list) => {
-          write(unsent, key, list.length > 0 ? JSON.stringify(list) : null)
-        },
-      },
+      storage: unsentOf(unsent, connection.me.id, sessionId),
     })
     for (const pending of this.#outbox.unsent) this.#dispatch({ type: 'queued', pending })
     this.#restored = this.#restore()
@@ -248,14 +243,14 @@ export class Room implements Occupant {
   }
 
   #take(entry: Entry): void {
-    const foreign = mayBeOfAnotherLog(this.#state, entry)
+    const again = mayBeOfAnotherLog(this.#state, entry) || changesSession(entry)
     this.#dispatch({ type: 'entry', entry })
-    this.#joinIfNeeded(foreign)
+    this.#joinIfNeeded(again)
   }
 
-  /** Fill a hole, or find out whether the log is another one. */
-  #joinIfNeeded(foreign: boolean): void {
-    if (this.#state.joined && (foreign || hasHole(this.#state))) void this.#join()
+  /** Fill a hole, or hear of the session again: a join tells its epoch, title and mode. */
+  #joinIfNeeded(again: boolean): void {
+    if (this.#state.joined && (again || hasHole(this.#state))) void this.#join()
   }
 
   // ---------------------------------------------------------------- what we send
@@ -368,4 +363,8 @@ export class Room implements Occupant {
       this.#history = null // as above
     })
   }
+}
+
+function changesSession(entry: Entry): boolean {
+  return entry.type === 'commandResult' && /^\/(rename|assistant)\b/.test(entry.command)
 }

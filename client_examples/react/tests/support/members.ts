@@ -22,7 +22,7 @@ export const newSession = (): string => `test_${newId()}`
 export function until(
   chat: ChatOps,
   isSo: (state: ChatOpsState) => boolean,
-  withinMs = 15_000,
+  withinMs = 30_000,
 ): Promise<ChatOpsState> {
   return new Promise((resolve, reject) => {
     const check = () => {

@@ -51,6 +51,16 @@ export class ServerProcess {
     await once(child, 'exit')
   }
 
+  /** Stop it in mid-air; its connections stay. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP')
+  }
+
+  /** Let it go on. */
+  thaw(): void {
+    this.#process?.kill('SIGCONT')
+  }
+
   /** Kill it and delete its data. */
   async end(): Promise<void> {
     await this.kill()

@@ -1,0 +1,92 @@
+"""Answers that models give when they are not at their best, and what they are asked with."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chatops.assistant.usage import UsageFilter
+from chatops.bootstrap import Node
+from tests.support.assisted import answer, ask, room
+from tests.support.provider import Asked, Provider, Say, running_provider
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with running_provider() as it:
+        yield it
+
+
+async def test_tools_under_impossible_names_and_ids_cost_no_answer(
+    tmp_path: Path, provider: Provider
+) -> None:
+    tools = (
+        Asked("same", "multi_tool_use.parallel", "{}"),
+        Asked("same", "status", "{}"),
+        Asked("", "도구 " * 40, "no JSON"),
+        Asked("", "symbols", ""),
+    )
+    provider.answers.append(Say("", tools=tools))
+    async with room(tmp_path, provider, "Ann") as (_, (ann,)):
+        said = await answer(ann, await ask(ann, "What now?"))
+        assert said["content"] == "The momentum strategy gained most ."
+        successes = [step["success"] for step in said["metadata"]["steps"]]
+        assert successes == [False, True, False, True]
+
+
+async def test_an_answer_that_met_its_limit_says_so(tmp_path: Path, provider: Provider) -> None:
+    provider.answers += [Say("And so on", finish="length"), Say("", finish="length")]
+    async with room(tmp_path, provider, "Ann") as (_, (ann,)):
+        said = await answer(ann, await ask(ann, "Tell me all"))
+        assert said["content"] == "And so on\n\n*This answer has met the limit of its length.*"
+        said = await answer(ann, await ask(ann, "And then?"))
+        assert said["content"] == "*This answer has met the limit of its length.*"
+
+
+async def test_a_model_without_tools_is_told_of_none_and_not_reckoned_with_them(
+    tmp_path: Path, provider: Provider
+) -> None:
+    models = tmp_path / "models.toml"
+    models.write_text(
+        '[policies.chatops_advanced]\nallowed_tiers = ["PREMIUM"]\n'
+        'default_model = "o1-preview"\nrequired_capabilities = ["CHAT"]\n'
+    )
+    provider.answers.append(Say("So far", then="hang"))
+    async with room(tmp_path, provider, "Ann", models_file=models) as (node, (ann,)):
+        question = await ask(ann, "Think")
+        await ann.hears("messageDelta", lambda one: "far" in one["delta"])
+        await ann.ask("stopGeneration", sessionId="room")
+        assert (await answer(ann, question))["metadata"]["model"] == "o1-preview"
+        (request,) = provider.requests
+        assert {"tools", "temperature", "max_tokens"}.isdisjoint(request)
+        assert all(one["role"] == "user" for one in request["messages"])
+        await until_recorded(node)
+        (total,) = await node.store.usage.totals("model", UsageFilter())
+        told = sum(len(one["content"].encode()) for one in request["messages"])
+        assert total.tokens.input < told / 4 + 50
+
+
+async def until_recorded(node: Node) -> None:
+    for _ in range(100):
+        if await node.store.usage.totals("model", UsageFilter()):
+            return
+        await asyncio.sleep(0.02)
+
+
+async def test_who_asked_while_another_was_answered_is_answered_with_that_in_mind(
+    tmp_path: Path, provider: Provider
+) -> None:
+    provider.answers += [Say("It was momentum .", pause_s=0.1), Say("It fell least .")]
+    async with room(tmp_path, provider, "Ann", "Ben") as (_, (ann, ben)):
+        await ask(ann, "Which gained most?")
+        await ask(ben, "And which fell least?")
+        last = await ask(ann, "Why?")
+        await answer(ann, last)
+        assert [one["content"] for one in provider.requests[-1]["messages"][1:]] == [
+            "Ann: Which gained most?",
+            "It was momentum .",
+            "Ben: And which fell least?",
+            "It fell least .",
+            "Ann: Why?",
+        ]
