@@ -55,12 +55,12 @@ async def test_5000_messages_scroll_as_smoothly_as_none(tmp_path: Path) -> None:
         way.close()
         for start in range(1, MESSAGES, 100):
             numbers = range(start, min(start + 100, MESSAGES))
-            texts = [f"{number}. {TEXT * (1 + number % 4)}" for number in numbers]
+            texts = [f"No. {number}: {TEXT * (1 + number % 4)}" for number in numbers]
             await asyncio.gather(
                 *(mo.ask("sendMessage", sessionId="desk", content=text) for text in texts)
             )
         way.open()
-        await expect(kim.page.get_by_text(f"{MESSAGES - 1}. ")).to_be_visible(timeout=30_000)
+        await expect(kim.page.get_by_text(f"No. {MESSAGES - 1}: ")).to_be_visible(timeout=30_000)
         assert await kim.rows.last.get_attribute("aria-setsize") == str(MESSAGES)
         assert await kim.rows.count() < 100
 

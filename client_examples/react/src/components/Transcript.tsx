@@ -1,38 +1,149 @@
-import { useState } from 'react'
-import { useChatOps } from '../hooks/useChatOps'
+/** The log on the screen: only what is seen is in the page, so that 5,000 lines scroll smoothly. */
+import Box from '@mui/material/Box'
+import Fab from '@mui/material/Fab'
+import Link from '@mui/material/Link'
+import { memo, useCallback, useRef, useState } from 'react'
+import { Virtuoso, type ListProps, type VirtuosoHandle } from 'react-virtuoso'
+import { useLocale } from '../i18n'
+import type { ChatMessage } from '../room/lines'
+import type { BacktestProgress } from '../wire'
+import { Job } from './Entry'
+import { DownIcon } from './icons'
+import { FailedRow, MessageRow, nameOf, Note } from './MessageRow'
+import type { FailedSend, Row } from './rows'
+import { useServer } from './server'
 
-/** A session as plain text: the smallest thing that can be made with the hook. */
-export function Transcript({ sessionId, url }: { sessionId: string; url?: string }) {
-  const chat = useChatOps({ sessionId, url })
-  const [text, setText] = useState('')
+/** Within so many pixels of the end a reader is taken along. */
+const NEAR_END_PX = 80
+
+interface Props {
+  sessionId: string
+  rows: readonly Row[]
+  connected: boolean
+  onRetry: (failed: FailedSend) => void
+  onDiscard: (failed: FailedSend) => void
+  onCancel: (job: BacktestProgress) => void
+}
+
+export const Transcript = memo(function Transcript(props: Props) {
+  const { rows, connected, onRetry, onDiscard, onCancel } = props
+  const { t } = useLocale()
+  const list = useRef<VirtuosoHandle>(null)
+  // How many lines there were when the reader went up; null: the reader is at the end.
+  const [leftAt, setLeftAt] = useState<number | null>(null)
+  const lines = rows.filter((row) => row.kind === 'line').length
+
+  const show = useCallback(
+    (line: ChatMessage) => {
+      const index = rows.findIndex((row) => row.key === line.key)
+      list.current?.scrollToIndex({ index, align: 'center' })
+    },
+    [rows],
+  )
+  const toEnd = () => {
+    list.current?.scrollToIndex({ index: 'LAST', align: 'end' })
+  }
+  const content = (row: Row) => {
+    if (row.kind === 'failed') {
+      return <FailedRow failed={row.failed} onRetry={onRetry} onDiscard={onDiscard} />
+    }
+    if (row.kind === 'job') {
+      const cancel = () => {
+        onCancel(row.job)
+      }
+      return <Job job={row.job} onCancel={cancel} />
+    }
+    const { line, continues, newDay, answers } = row
+    return <MessageRow {...{ line, continues, newDay, answers, connected }} onShow={show} />
+  }
+
   return (
-    <main>
-      <p>
-        {chat.connectionState}, {chat.memberCount} here
-      </p>
-      <ol>
-        {chat.messages.map((line) => (
-          <li key={line.key} aria-busy={line.status === 'pending'}>
-            {line.author?.name}: {line.content}
-          </li>
-        ))}
-      </ol>
-      {chat.error && <p role="alert">{chat.error.message}</p>}
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void chat.sendMessage(text)
-          setText('')
+    <Box sx={{ flexGrow: 1, minHeight: 0, position: 'relative' }}>
+      <Virtuoso
+        ref={list}
+        data={rows}
+        context={{ sessionId: props.sessionId, isPart: isPart(rows) }}
+        components={PARTS}
+        computeItemKey={(_, row) => row.key}
+        itemContent={(index, row) => (
+          <Box
+            role="article"
+            data-seq={row.kind === 'line' ? (row.line.seq ?? undefined) : undefined}
+            aria-label={labelOf(row, t)}
+            aria-posinset={index + 1}
+            aria-setsize={rows.length}
+            sx={{ px: { xs: 1, sm: 2 }, pb: 0.25 }}
+          >
+            {content(row)}
+          </Box>
+        )}
+        initialTopMostItemIndex={{ index: 'LAST', align: 'end' }}
+        followOutput={(atEnd) => atEnd || isOurs(rows.at(-1))}
+        atBottomThreshold={NEAR_END_PX}
+        atBottomStateChange={(atEnd) => {
+          setLeftAt(atEnd ? null : lines)
         }}
-      >
-        <input
-          aria-label="Message"
-          value={text}
-          onChange={(event) => {
-            setText(event.target.value)
-          }}
-        />
-      </form>
-    </main>
+        increaseViewportBy={200}
+        aria-label={t('transcript')}
+        role="region"
+      />
+      {leftAt !== null && (
+        <Fab
+          variant="extended"
+          size="small"
+          color={lines > leftAt ? 'primary' : 'default'}
+          onClick={toEnd}
+          sx={{ position: 'absolute', bottom: 8, left: '50%', transform: 'translateX(-50%)' }}
+        >
+          <DownIcon sx={{ mr: 0.5 }} />
+          {lines > leftAt ? t('newMessages', { count: lines - leftAt }) : t('toLatest')}
+        </Fab>
+      )}
+    </Box>
+  )
+})
+
+function isOurs(row: Row | undefined): boolean {
+  return row?.kind === 'failed' || (row?.kind === 'line' && row.line.status === 'pending')
+}
+
+function isPart(rows: readonly Row[]): boolean {
+  const first = rows.find((row) => row.kind === 'line' && row.line.seq !== null)
+  return first?.kind === 'line' && first.line.seq !== 1
+}
+
+function labelOf(row: Row, t: ReturnType<typeof useLocale>['t']): string {
+  if (row.kind === 'line') return nameOf(row.line, t)
+  return row.kind === 'failed' ? t('notSent') : (row.job.message ?? row.job.backtestId)
+}
+
+/** What the parts of the list are told: of which session, and whether it has more than is shown. */
+interface Context {
+  sessionId: string
+  isPart: boolean
+}
+
+function Feed({ children, ref, style }: ListProps) {
+  return (
+    <div role="feed" ref={ref} style={style} data-testid="virtuoso-item-list">
+      {children}
+    </div>
   )
 }
+
+function Earlier({ context: { sessionId, isPart } }: { context: Context }) {
+  const { t } = useLocale()
+  const server = useServer()
+  if (!isPart) return null
+  const path = `/api/v1/chatops-advanced/session/${sessionId}/export?format=markdown`
+  return (
+    <Note>
+      {t('earlier')}{' '}
+      <Link href={server + path} download>
+        {t('downloadAll')}
+      </Link>
+    </Note>
+  )
+}
+
+const PARTS = { List: Feed, Header: Earlier }
