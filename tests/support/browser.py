@@ -98,7 +98,7 @@ class Person:
 
     async def say(self, text: str) -> None:
         """Type it and press Enter."""
-        box = self.page.get_by_role("textbox", name="Message")
+        box = self.page.get_by_role("textbox")
         await box.fill(text)
         await box.press("Enter")
 

@@ -9,6 +9,7 @@ import { useLocale } from '../i18n'
 import { clock } from '../i18n/times'
 import type { Member } from '../wire'
 import { Person } from './Person'
+import { HIDDEN } from './theme'
 import { Unfolding } from './Unfolding'
 
 const SHOWN = 3
@@ -22,7 +23,7 @@ export function Members(props: { members: readonly Member[]; count: number; me: 
     <Unfolding
       label={label}
       button={(open) => (
-        <Button color="inherit" size="small" aria-label={label} {...open} sx={{ minWidth: 0, gap: 0.5 }}>
+        <Button color="inherit" size="small" {...open} sx={{ minWidth: 0, gap: 0.5 }}>
           <Box sx={{ display: { xs: 'none', md: 'flex' } }}>
             <AvatarGroup>
               {members.slice(0, SHOWN).map(({ id, name }) => (
@@ -33,7 +34,10 @@ export function Members(props: { members: readonly Member[]; count: number; me: 
           <Box sx={{ display: { md: 'none' } }}>
             <Person id="" name="👥" size={24} />
           </Box>
-          {count}
+          <span aria-hidden>{count}</span>
+          <Box component="span" sx={HIDDEN}>
+            {label}
+          </Box>
         </Button>
       )}
     >
