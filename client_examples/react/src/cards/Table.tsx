@@ -1,5 +1,6 @@
 import Box from '@mui/material/Box'
 import type { ReactNode } from 'react'
+import { HIDDEN } from './Frame'
 
 export interface TableRow {
   key: string
@@ -21,7 +22,9 @@ export function Table({ caption, isCaptionHidden = false, columns, rows }: Table
   return (
     <Box role="region" aria-label={caption} tabIndex={0} sx={{ overflowX: 'auto', minWidth: 0 }}>
       <Box component="table" sx={TABLE}>
-        <caption hidden={isCaptionHidden}>{caption}</caption>
+        <Box component="caption" sx={isCaptionHidden ? HIDDEN : {}}>
+          {caption}
+        </Box>
         <thead>
           <tr>
             <th scope="col">{corner}</th>
