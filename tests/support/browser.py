@@ -111,6 +111,14 @@ class Person:
         found: list[int] = await self.page.evaluate("window.bars")
         return found
 
+    async def has(self, count: int, within_s: float = 30.0) -> None:
+        """Wait until the log has so many entries and the newest is on the screen."""
+        await expect(self.row(count)).to_be_in_viewport(timeout=within_s * 1000)
+
+    def row(self, seq: int) -> Locator:
+        """Return the row of an entry; it is there if it is near what is on the screen."""
+        return self.page.locator(f"[role=article][data-seq='{seq}']")
+
     @property
     def rows(self) -> Locator:
         """The rows of the log."""
