@@ -31,6 +31,7 @@ export default defineConfig({
     outDir: '../../server/chatops/rest/assets/app',
     emptyOutDir: true,
     assetsInlineLimit: 0, // the policy takes no data: URLs
+    chunkSizeWarningLimit: 1000, // tests/browser/test_build.py holds the limits
   },
   server: {
     // The page and the server have one origin, as when the server serves the built page.

@@ -94,7 +94,7 @@ async def check_transcripts(people: Sequence[Person], log: list[dict[str, Any]])
     transcripts = [await person.transcript() for person in people]
     for person, rows in zip(people, transcripts, strict=True):
         assert [seq for seq, _ in rows] == [entry["seq"] for entry in log]
-        assert await person.page.get_by_role("article").count() == len(log)
+        assert await person.page.locator("[role=article][aria-posinset]").count() == len(log)
         assert person.violations == person.failures == []
     for entry, *rows in zip(log, *transcripts, strict=True):
         texts = [text for _, text in rows]

@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import Person, running_browser
 from tests.support.caller import Caller
+from tests.support.proxy import CuttingProxy
 from tests.support.server import ServerProcess
 
 MESSAGES = 5_000
@@ -39,19 +40,27 @@ async def test_5000_messages_scroll_as_smoothly_as_none(tmp_path: Path) -> None:
     server = ServerProcess(
         tmp_path / "data", CHATOPS_RATE_LIMIT="off", CHATOPS_ASSISTANT_MODE="off"
     )
-    async with server, running_browser() as browser, Caller(server.url, "desk", "Mo") as mo:
-        kim = await Person.at(browser, "Kim")
+    async with (
+        server,
+        CuttingProxy(server.url) as way,
+        running_browser() as browser,
+        Caller(server.url, "desk", "Mo") as mo,
+    ):
         empty = await Person.at(browser, "nobody")
         await empty.page.set_content(_EMPTY)
-        await kim.enter(server.url, "desk")
-        for start in range(0, MESSAGES, 100):
+        kim = await Person.at(browser, "Kim")
+        await kim.enter(way.url, "desk")
+        await kim.say("I will be back.")
+        await expect(kim.rows).to_have_count(1)
+        way.close()
+        for start in range(1, MESSAGES, 100):
+            numbers = range(start, min(start + 100, MESSAGES))
+            texts = [f"No. {number}: {TEXT * (1 + number % 4)}" for number in numbers]
             await asyncio.gather(
-                *(
-                    mo.ask("sendMessage", sessionId="desk", content=f"{n}. {TEXT * (1 + n % 4)}")
-                    for n in range(start, start + 100)
-                )
+                *(mo.ask("sendMessage", sessionId="desk", content=text) for text in texts)
             )
-        await expect(kim.page.get_by_text(f"{MESSAGES - 1}. ")).to_be_visible(timeout=30_000)
+        way.open()
+        await expect(kim.page.get_by_text(f"No. {MESSAGES - 1}: ")).to_be_visible(timeout=30_000)
         assert await kim.rows.last.get_attribute("aria-setsize") == str(MESSAGES)
         assert await kim.rows.count() < 100
 

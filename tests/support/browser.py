@@ -98,7 +98,7 @@ class Person:
 
     async def say(self, text: str) -> None:
         """Type it and press Enter."""
-        box = self.page.get_by_role("textbox", name="Message")
+        box = self.page.get_by_role("textbox")
         await box.fill(text)
         await box.press("Enter")
 
@@ -110,6 +110,14 @@ class Person:
         """Return what progress was shown since."""
         found: list[int] = await self.page.evaluate("window.bars")
         return found
+
+    async def has(self, count: int, within_s: float = 30.0) -> None:
+        """Wait until the log has so many entries and the newest is on the screen."""
+        await expect(self.row(count)).to_be_in_viewport(timeout=within_s * 1000)
+
+    def row(self, seq: int) -> Locator:
+        """Return the row of an entry; it is there if it is near what is on the screen."""
+        return self.page.locator(f"[role=article][data-seq='{seq}']")
 
     @property
     def rows(self) -> Locator:

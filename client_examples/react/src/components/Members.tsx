@@ -10,6 +10,7 @@ import { clock } from '../i18n/times'
 import type { Member } from '../wire'
 import { PeopleIcon } from './icons'
 import { Person } from './Person'
+import { HIDDEN } from './theme'
 import { Unfolding } from './Unfolding'
 
 const SHOWN = 3
@@ -23,7 +24,7 @@ export function Members(props: { members: readonly Member[]; count: number; me: 
     <Unfolding
       label={label}
       button={(open) => (
-        <Button color="inherit" size="small" aria-label={label} {...open} sx={{ minWidth: 0, gap: 0.5 }}>
+        <Button color="inherit" size="small" {...open} sx={{ minWidth: 0, gap: 0.5 }}>
           <Box sx={{ display: { xs: 'none', md: 'flex' } }}>
             <AvatarGroup>
               {members.slice(0, SHOWN).map(({ id, name }) => (
@@ -32,7 +33,10 @@ export function Members(props: { members: readonly Member[]; count: number; me: 
             </AvatarGroup>
           </Box>
           <PeopleIcon sx={{ display: { md: 'none' } }} />
-          {count}
+          <span aria-hidden>{count}</span>
+          <Box component="span" sx={HIDDEN}>
+            {label}
+          </Box>
         </Button>
       )}
     >

@@ -68,6 +68,7 @@ export const Transcript = memo(function Transcript(props: Props) {
         itemContent={(index, row) => (
           <Box
             role="article"
+            data-seq={row.kind === 'line' ? (row.line.seq ?? undefined) : undefined}
             aria-label={labelOf(row, t)}
             aria-posinset={index + 1}
             aria-setsize={rows.length}
