@@ -60,6 +60,7 @@ class Terminal:
 
     def hear(self, event: str, payload: Payload) -> None:
         """Take an event of the room."""
+        payload = screen.safe(payload)
         if event == "message":
             self._answers.add(payload["id"])
             self._print(screen.message(payload))
@@ -198,6 +199,7 @@ class Lines:
 
     def hear(self, event: str, payload: Payload) -> None:
         """Take an event of the room."""
+        payload = screen.safe(payload)
         if event == "message":
             self._answers.add(payload["id"])
             who = (payload.get("author") or {}).get("name", "chatops")

@@ -26,6 +26,7 @@ _ENDS = {
     "interrupted": ("■", "yellow"),
     "failed": ("✘", "red"),
 }
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 _LOSS = re.compile(r"(?<![\w.])[-−][\d,.]+ ?%")
 
@@ -105,8 +106,8 @@ def message(entry: Payload) -> RenderableType:
 
 def writing(one: Writing) -> RenderableType:
     """An answer as far as it is written, and what its writer does now."""
-    parts = [body(one.text)] if one.text else []
-    doing = f"⚙ {one.doing}" if one.doing else "…"
+    parts = [body(safe(one.text))] if one.text else []
+    doing = f"⚙ {safe(one.doing)}" if one.doing else "…"
     return _row("     ", Text("assistant", "bold"), Group(*parts, Text(doing, "dim cyan")))
 
 
@@ -119,6 +120,17 @@ def answer_id(entry: Payload) -> str | None:
 def words(entry: Payload) -> str:
     """What a command has to say in the end: of a question, its answer."""
     return str((entry.get("data") or {}).get("answer", entry["message"]))
+
+
+def safe(what: Any) -> Any:
+    """The same without control characters: what others say must not steer this terminal."""
+    if isinstance(what, str):
+        return _CONTROLS.sub("�", what)
+    if isinstance(what, list):
+        return [safe(one) for one in what]
+    if isinstance(what, dict):
+        return {key: safe(value) for key, value in what.items()}
+    return what
 
 
 def last_lines(text: str, count: int) -> str:

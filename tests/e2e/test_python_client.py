@@ -183,6 +183,20 @@ async def test_korean_names_and_words_keep_their_columns(
     assert any("김민아" in line for line in frame)
 
 
+async def test_what_others_say_does_not_steer_the_terminal(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    async with (
+        PythonMember(server.url, SESSION, "Jun \x1b[2J") as jun,
+        at_terminal(server.url, tmp_path) as screen,
+        terminal(server.url, tmp_path) as program,
+    ):
+        await screen.shows("here: Jun")
+        jun.send("red \x1b[31malert\x1b]0;title\x07 end")
+        await screen.shows("red �[31malert�]0;title� end")
+        await program.says("red �[31malert�]0;title� end")
+
+
 async def test_tab_completes_a_command_and_its_values_by_the_server(
     server: ServerProcess, tmp_path: Path
 ) -> None:

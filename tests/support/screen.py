@@ -29,8 +29,7 @@ class Screen:
         self._arguments = arguments
         self._environment = environment
         self._size = lines, columns
-        self._screen = pyte.HistoryScreen(columns, lines, history=5_000, ratio=1.0)
-        self._screen.write_process_input = self._answer
+        self._screen = _Answering(self._write, columns, lines, history=5_000, ratio=1.0)
         self._stream = pyte.ByteStream(self._screen)
         self._process: asyncio.subprocess.Process | None = None
         self._keyboard = -1
@@ -82,7 +81,7 @@ class Screen:
 
     def press(self, keys: str) -> None:
         """Press keys; a control key is its character."""
-        os.write(self._keyboard, keys.encode())
+        self._write(keys)
 
     def type(self, line: str) -> None:
         """Type a line."""
@@ -117,9 +116,19 @@ class Screen:
         self._stream.feed(data)
         self.frames.append("\n".join(self.display))
 
-    def _answer(self, data: str) -> None:
-        """Answer what the program asks its terminal, such as where the cursor is."""
-        os.write(self._keyboard, data.encode())
+    def _write(self, text: str) -> None:
+        os.write(self._keyboard, text.encode())
+
+
+class _Answering(pyte.HistoryScreen):
+    """Answers what the program asks its terminal, such as where the cursor is."""
+
+    def __init__(self, write: Callable[[str], None], *size: int, **more: float) -> None:
+        super().__init__(*size, **more)  # type: ignore[arg-type]
+        self._write = write
+
+    def write_process_input(self, data: str) -> None:
+        self._write(data)
 
 
 def _take_the_terminal() -> None:
