@@ -41,6 +41,11 @@ export const MessageRow = memo(function MessageRow(props: Props) {
   )
 })
 
+function bubbleOf(line: ChatMessage) {
+  if (line.kind !== 'message') return {}
+  return line.own ? OWN_BUBBLE : BUBBLE
+}
+
 function Said({ line, continues, answers, connected, onShow }: Props) {
   const isOwn = line.own && line.kind === 'message'
   const width = line.kind === 'result' ? { flexGrow: 1 } : { maxWidth: '85%' }
@@ -51,7 +56,7 @@ function Said({ line, continues, answers, connected, onShow }: Props) {
         {!continues && <Heading line={line} isOwn={isOwn} />}
         {answers && <ReplyTo line={answers} onShow={onShow} />}
         {line.content !== '' && (
-          <Box sx={line.kind === 'message' ? (isOwn ? OWN_BUBBLE : BUBBLE) : {}}>
+          <Box sx={bubbleOf(line)}>
             <Entry line={line} />
           </Box>
         )}
