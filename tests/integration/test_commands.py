@@ -440,3 +440,11 @@ async def test_the_server_speaks_of_itself(mina: Caller) -> None:
     after = (await mina.say("/cache_status"))["data"]
     assert after["hits"] + after["misses"] == before + 2
     assert after["hitRate"] == pytest.approx(after["hits"] / (after["hits"] + after["misses"]))
+
+
+async def test_every_example_of_the_page_runs(mina: Caller) -> None:
+    welcome = Path(__file__).parents[2] / "client_examples/react/src/components/Welcome.tsx"
+    examples = re.findall(r"'(/[a-z_]+ ?[^']*)'", welcome.read_text())
+    assert len(examples) >= 3
+    for example in examples:
+        assert (await mina.say(example))["success"], example

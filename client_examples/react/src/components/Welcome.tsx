@@ -8,7 +8,7 @@ export function Welcome(props: { asksAssistant: boolean; onChoose: (text: string
   const { t } = useLocale()
   const examples = [
     [t('exampleBacktest'), '/run_backtest sma_crossover AAPL'],
-    [t('exampleCompare'), '/compare_strategies sma_crossover,momentum AAPL'],
+    [t('exampleCompare'), '/compare_strategies sma_crossover momentum symbols=AAPL'],
     [t('exampleHelp'), '/help'],
     ...(props.asksAssistant ? [[t('exampleAsk'), t('exampleQuestion')] as const] : []),
   ] as const
