@@ -2,7 +2,7 @@ import Box from '@mui/material/Box'
 import Typography from '@mui/material/Typography'
 import { useState } from 'react'
 import type { BacktestData, Metrics } from '../wire'
-import { LineChart } from './chart/LineChart'
+import { AXIS_PX, LineChart } from './chart/LineChart'
 import { Downloads } from './Downloads'
 import { compact, decimal, figure, HEADLINE, isDaily, METRICS, moment, percent } from './format'
 import { Fold } from './Fold'
@@ -121,7 +121,7 @@ function Curves({ data }: { data: BacktestData }) {
         variant="caption"
         color="text.secondary"
         aria-hidden // the curves say it
-        sx={{ display: 'flex', justifyContent: 'space-between', mt: -1, mr: '7ch' }}
+        sx={{ display: 'flex', justifyContent: 'space-between', mt: -1, mr: `${AXIS_PX}px` }}
       >
         <span>{day(data.start)}</span>
         <span>{day(data.end)}</span>

@@ -6,6 +6,9 @@ import { moment } from '../format'
 import { useLocale } from '../../i18n'
 import { extremesOf, nearest, pathOf, roundValues, scaleOf, type Extremes, type Point } from './geometry'
 
+/** Room for the values at the right. */
+export const AXIS_PX = 52
+
 interface LineChartProps {
   label: string
   points: readonly Point[]
@@ -71,7 +74,7 @@ function Chart(props: LineChartProps & { extremes: Extremes }) {
         sx={{
           position: 'relative',
           height: heightPx,
-          mr: '7ch',
+          mr: `${AXIS_PX}px`,
           color: colour,
           // A finger that moves sideways reads the chart, up and down scrolls the page.
           touchAction: 'pan-y',
