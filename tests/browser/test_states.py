@@ -54,6 +54,7 @@ async def see(person: Person, command: str, count: int) -> None:
     await person.say(command)
     await person.has(count)
     await expect(person.row(count).get_by_role("img").first).to_be_visible()
+    await person.is_at_the_end()
 
 
 async def test_every_state(server: ServerProcess, browser: Browser) -> None:

@@ -1,5 +1,6 @@
 """People at a browser: Chromium, driven by Playwright, with the page that the server gives."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_p
 ROOT = Path(__file__).parents[2]
 REACT = ROOT / "client_examples" / "react"
 SCREENSHOTS = ROOT / "tests" / "browser" / "screenshots"
+LIST = "[data-virtuoso-scroller]"
 TALL = {"width": 1000, "height": 8000}  # everything that was said is in it
 
 _FLAGS = (
@@ -24,6 +26,13 @@ _FLAGS = (
 )
 _TELL_VIOLATIONS = """addEventListener('securitypolicyviolation', (event) =>
     console.error(`POLICY ${event.violatedDirective} ${event.blockedURI}`))"""
+_AT_THE_END = """box => new Promise((done) => {
+    const look = () => {
+        if (box.scrollHeight - box.clientHeight - box.scrollTop <= 1) done()
+        else requestAnimationFrame(look)
+    }
+    look()
+})"""
 _ROWS = """rows => rows.map(row => [Number(row.dataset.seq), row.innerText])"""
 # What every bar shows, from the first moment on.
 _WATCH_BARS = """() => {
@@ -114,6 +123,11 @@ class Person:
     async def has(self, count: int, within_s: float = 30.0) -> None:
         """Wait until the log has so many entries and the newest is on the screen."""
         await expect(self.row(count)).to_be_in_viewport(timeout=within_s * 1000)
+
+    async def is_at_the_end(self) -> None:
+        """Wait until the list stands at its end, where who was there has been kept."""
+        async with asyncio.timeout(10):
+            await self.page.locator(LIST).evaluate(_AT_THE_END)
 
     def row(self, seq: int) -> Locator:
         """Return the row of an entry; it is there if it is near what is on the screen."""

@@ -2,7 +2,7 @@
 import Box from '@mui/material/Box'
 import Fab from '@mui/material/Fab'
 import Link from '@mui/material/Link'
-import { memo, useCallback, useRef, useState } from 'react'
+import { memo, useCallback, useRef, useState, type UIEvent } from 'react'
 import { Virtuoso, type ListProps, type VirtuosoHandle } from 'react-virtuoso'
 import JobCard from '../cards/JobCard'
 import { useLocale } from '../i18n'
@@ -43,6 +43,7 @@ export const Transcript = memo(function Transcript(props: Props) {
   const toEnd = () => {
     list.current?.scrollToIndex({ index: 'LAST', align: 'end' })
   }
+  const { isFollowing, onScroll } = useFollowing()
   const content = (row: Row) => {
     if (row.kind === 'failed') {
       return <FailedRow failed={row.failed} onRetry={onRetry} onDiscard={onDiscard} />
@@ -78,7 +79,11 @@ export const Transcript = memo(function Transcript(props: Props) {
           </Box>
         )}
         initialTopMostItemIndex={{ index: 'LAST', align: 'end' }}
-        followOutput={(atEnd) => atEnd || isOurs(rows.at(-1))}
+        followOutput={(atEnd) => atEnd || isFollowing.current || isOurs(rows.at(-1))}
+        totalListHeightChanged={() => {
+          if (isFollowing.current) toEnd()
+        }}
+        onScroll={onScroll}
         atBottomThreshold={NEAR_END_PX}
         atBottomStateChange={(atEnd) => {
           setLeftAt(atEnd ? null : lines)
@@ -102,6 +107,22 @@ export const Transcript = memo(function Transcript(props: Props) {
     </Box>
   )
 })
+
+/**
+ * Whether the reader stays at the end: until they go up, whatever comes meanwhile. The list alone
+ * loses the end when much comes at once, and when a row grows after it was drawn, as charts do.
+ */
+function useFollowing() {
+  const isFollowing = useRef(true)
+  const top = useRef(0)
+  const onScroll = ({ currentTarget: box }: UIEvent<HTMLElement>) => {
+    const isNearEnd = box.scrollHeight - box.clientHeight - box.scrollTop <= NEAR_END_PX
+    if (isNearEnd) isFollowing.current = true
+    else if (box.scrollTop < top.current) isFollowing.current = false
+    top.current = box.scrollTop
+  }
+  return { isFollowing, onScroll }
+}
 
 function isOurs(row: Row | undefined): boolean {
   return row?.kind === 'failed' || (row?.kind === 'line' && row.line.status === 'pending')
@@ -146,4 +167,9 @@ function Earlier({ context: { sessionId, isPart } }: { context: Context }) {
   )
 }
 
-const PARTS = { List: Feed, Header: Earlier }
+/** Air between the newest line and the input box. */
+function End() {
+  return <Box sx={{ height: 8 }} />
+}
+
+const PARTS = { List: Feed, Header: Earlier, Footer: End }
