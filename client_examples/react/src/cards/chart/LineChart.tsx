@@ -153,7 +153,13 @@ function Axis(props: LineChartProps & { extremes: Extremes; y: (value: number) =
         borderColor: 'divider',
         color: 'text.secondary',
         pointerEvents: 'none',
-        '& > span': { position: 'absolute', left: '100%', pl: 0.5, transform: 'translateY(-50%)' },
+        '& > span': {
+          position: 'absolute',
+          left: '100%',
+          pl: 0.5,
+          transform: 'translateY(-50%)',
+          whiteSpace: 'nowrap',
+        },
       }}
     >
       <span>{writeShort(value)}</span>
