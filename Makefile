@@ -46,6 +46,7 @@ $(PAGE): $(PAGE_SOURCES) | $(REACT)/node_modules
 	npm run --silent --prefix $(REACT) build -- --logLevel warn
 
 page: $(PAGE)  ## build the page that the server opens with; needs npm
+	@:
 
 wheel: install page  ## build the package, with the page in it, into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
