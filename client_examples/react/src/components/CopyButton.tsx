@@ -7,9 +7,9 @@ import { copyText } from './server'
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const { t } = useLocale()
-  const [outcome, setOutcome] = useState<'copied' | 'linkNotCopied' | null>(null)
+  const [outcome, setOutcome] = useState<'copied' | 'notCopied' | null>(null)
   const copy = async () => {
-    setOutcome((await copyText(text)) ? 'copied' : 'linkNotCopied')
+    setOutcome((await copyText(text)) ? 'copied' : 'notCopied')
   }
   return (
     <Tooltip

@@ -29,21 +29,30 @@ export const Transcript = memo(function Transcript(props: Props) {
   const { rows, connected, onRetry, onDiscard, onCancel } = props
   const { t } = useLocale()
   const list = useRef<VirtuosoHandle>(null)
-  // How many lines there were when the reader went up; null: the reader is at the end.
+  // How many lines there were when the reader went up; null: the reader is taken along.
   const [leftAt, setLeftAt] = useState<number | null>(null)
+  const seen = useRef({ scrollTop: 0, scrollHeight: 0 })
   const lines = rows.filter((row) => row.kind === 'line').length
 
   const show = useCallback(
     (line: ChatMessage) => {
       const index = rows.findIndex((row) => row.key === line.key)
+      setLeftAt((before) => before ?? lines)
       list.current?.scrollToIndex({ index, align: 'center' })
     },
-    [rows],
+    [rows, lines],
   )
   const toEnd = () => {
     list.current?.scrollToIndex({ index: 'LAST', align: 'end' })
   }
-  const { isFollowing, onScroll } = useFollowing()
+  const scrolled = ({ currentTarget: { scrollTop, scrollHeight, clientHeight } }: UIEvent) => {
+    const isUp = scrollTop < seen.current.scrollTop
+    const isSame = scrollHeight === seen.current.scrollHeight
+    seen.current = { scrollTop, scrollHeight }
+    if (scrollHeight - scrollTop - clientHeight <= NEAR_END_PX) setLeftAt(null)
+    // What grows or turns out smaller moves the list too; a reader moves it while it stays as it is.
+    else if (isUp && isSame) setLeftAt((before) => before ?? lines)
+  }
   const content = (row: Row) => {
     if (row.kind === 'failed') {
       return <FailedRow failed={row.failed} onRetry={onRetry} onDiscard={onDiscard} />
@@ -79,15 +88,11 @@ export const Transcript = memo(function Transcript(props: Props) {
           </Box>
         )}
         initialTopMostItemIndex={{ index: 'LAST', align: 'end' }}
-        followOutput={(atEnd) => atEnd || isFollowing.current || isOurs(rows.at(-1))}
+        followOutput={() => leftAt === null || isOurs(rows.at(-1))}
         totalListHeightChanged={() => {
-          if (isFollowing.current) toEnd()
+          if (leftAt === null) toEnd()
         }}
-        onScroll={onScroll}
-        atBottomThreshold={NEAR_END_PX}
-        atBottomStateChange={(atEnd) => {
-          setLeftAt(atEnd ? null : lines)
-        }}
+        onScroll={scrolled}
         increaseViewportBy={200}
         aria-label={t('transcript')}
         role="region"
@@ -97,7 +102,10 @@ export const Transcript = memo(function Transcript(props: Props) {
           variant="extended"
           size="small"
           color={lines > leftAt ? 'primary' : 'default'}
-          onClick={toEnd}
+          onClick={() => {
+            setLeftAt(null)
+            toEnd()
+          }}
           sx={{ position: 'absolute', bottom: 8, left: '50%', transform: 'translateX(-50%)' }}
         >
           <DownIcon sx={{ mr: 0.5 }} />
@@ -107,22 +115,6 @@ export const Transcript = memo(function Transcript(props: Props) {
     </Box>
   )
 })
-
-/**
- * Whether the reader stays at the end: until they go up, whatever comes meanwhile. The list alone
- * loses the end when much comes at once, and when a row grows after it was drawn, as charts do.
- */
-function useFollowing() {
-  const isFollowing = useRef(true)
-  const top = useRef(0)
-  const onScroll = ({ currentTarget: box }: UIEvent<HTMLElement>) => {
-    const isNearEnd = box.scrollHeight - box.clientHeight - box.scrollTop <= NEAR_END_PX
-    if (isNearEnd) isFollowing.current = true
-    else if (box.scrollTop < top.current) isFollowing.current = false
-    top.current = box.scrollTop
-  }
-  return { isFollowing, onScroll }
-}
 
 function isOurs(row: Row | undefined): boolean {
   return row?.kind === 'failed' || (row?.kind === 'line' && row.line.status === 'pending')

@@ -10,7 +10,6 @@ export const TEXTS = {
   ...CARD_TEXTS,
 
   // the bar
-  appName: { en: 'chatops', ko: 'chatops' },
   connected: { en: 'Connected', ko: '연결됨' },
   connecting: { en: 'Connecting…', ko: '연결 중…' },
   reconnecting: { en: 'Reconnecting…', ko: '다시 연결 중…' },
@@ -18,8 +17,7 @@ export const TEXTS = {
   refused: { en: 'Refused', ko: '연결 거부됨' },
   catchingUp: { en: 'Catching up…', ko: '따라잡는 중…' },
   copyLink: { en: 'Copy the link to {title}', ko: '{title} 링크 복사' },
-  linkCopied: { en: 'Link copied', ko: '링크를 복사했습니다' },
-  linkNotCopied: { en: 'The browser does not let us copy.', ko: '브라우저가 복사를 허용하지 않습니다.' },
+  notCopied: { en: 'The browser does not let us copy.', ko: '브라우저가 복사를 허용하지 않습니다.' },
   members: { en: { one: '{count} member', other: '{count} members' }, ko: '참여자 {count}명' },
   membersShown: { en: 'The {count} longest here', ko: '가장 오래 있는 {count}명' },
   you: { en: '{name} (you)', ko: '{name} (나)' },
@@ -46,7 +44,6 @@ export const TEXTS = {
   cancel: { en: 'Cancel', ko: '취소' },
   removeSession: { en: 'Remove {title} from this list', ko: '목록에서 {title} 제거' },
   unread: { en: '{count} unread', ko: '읽지 않음 {count}개' },
-  noSessions: { en: 'No session was open here yet.', ko: '아직 연 세션이 없습니다.' },
 
   // the transcript
   transcript: { en: 'Transcript', ko: '대화' },
