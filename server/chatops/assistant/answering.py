@@ -9,6 +9,7 @@ from chatops.access.identity import ASSISTANT, Person
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.briefing import Briefing
 from chatops.assistant.calls import Caller, ModelCalls
+from chatops.assistant.catalogue import ModelConfig
 from chatops.assistant.figures import Figures, FigureWriter
 from chatops.assistant.history import ENTRIES, conversation, spoken
 from chatops.assistant.messages import Completion, Message, Request, Tool
@@ -134,7 +135,7 @@ class Answerer:
             progress.cached = True
             voice.say(writer.feed(known) + writer.close())
             return
-        said = await self._round(caller, messages, tools, progress, voice)
+        said = await self._round(caller, model, Request(tuple(messages), tools), writer, voice)
         for left in reversed(range(ROUNDS)):
             if not said.tool_calls:
                 break
@@ -144,8 +145,8 @@ class Answerer:
                 voice.do(call.name)
                 result = await progress.belt.run(call)
                 messages.append(Message("tool", result.content, tool_call_id=call.id))
-            offered = tools if left else ()
-            said = await self._round(caller, messages, offered, progress, voice)
+            request = Request(tuple(messages), tools if left else ())
+            said = await self._round(caller, model, request, writer, voice)
         if said.finish == "length":
             voice.say(CUT)
         if not progress.belt.steps and said.finish == "stop" and said.text:
@@ -154,19 +155,17 @@ class Answerer:
     async def _round(
         self,
         caller: Caller,
-        messages: Sequence[Message],
-        offered: Sequence[Tool],
-        progress: Progress,
+        model: ModelConfig,
+        request: Request,
+        writer: FigureWriter,
         voice: Voice,
     ) -> Completion:
-        request = Request(tuple(messages), tuple(offered))
-        assert progress.writer is not None  # noqa: S101 - made before the first round
-        async with self._calls.stream(caller, request, progress.model_id) as answer:
+        async with self._calls.stream(caller, request, model.model_id) as answer:
             try:
                 async for delta in answer:
-                    voice.say(progress.writer.feed(delta.text))
+                    voice.say(writer.feed(delta.text))
             finally:  # what was held back was said, also when the answer breaks off
-                voice.say(progress.writer.close())
+                voice.say(writer.close())
             return answer.completion()
 
     async def _messages(

@@ -1,7 +1,6 @@
 """A strategy from a description: the model chooses rule and parameters, the book checks them."""
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chatops.access.identity import Person
 from chatops.assistant.calls import Caller, ModelCalls
-from chatops.assistant.messages import Message, Request
+from chatops.assistant.messages import Message, Request, unfenced
 from chatops.backtests.ports import SavedStrategy
 from chatops.errors import AppError, BadParameterError, UpstreamFailedError
 
@@ -32,8 +31,6 @@ nothing else:
 
 Rules:
 """
-
-_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
 
 class Built(BaseModel):
@@ -108,11 +105,8 @@ def _read(said: str) -> Built:
     Raises:
         ValueError: It is not of the form.
     """
-    text = said.strip()
-    if fenced := _FENCE.match(text):
-        text = fenced[1]
     try:
-        value: Any = json.loads(text)
+        value: Any = json.loads(unfenced(said))
         return Built.model_validate(value)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]

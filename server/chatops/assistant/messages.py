@@ -1,5 +1,6 @@
 """What is said to a model and what it says: our own types, so nobody else sees a library's."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -113,3 +114,12 @@ class Completion:
     finish: Finish | None = None
     usage: Tokens | None = None
     pieces: int = 0
+
+
+_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
+
+
+def unfenced(text: str) -> str:
+    """Return what a model was asked to answer alone, without the code block it likes to make."""
+    fenced = _FENCE.match(text.strip())
+    return fenced[1] if fenced else text.strip()

@@ -1,6 +1,5 @@
 """A comparison in the model's words: asked for, and believed only where its figures are ours."""
 
-import re
 from dataclasses import dataclass
 
 import structlog
@@ -8,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chatops.assistant.calls import Caller, ModelCalls
 from chatops.assistant.figures import Figures
-from chatops.assistant.messages import Message, Request
+from chatops.assistant.messages import Message, Request, unfenced
 from chatops.errors import (
     AssistantOffError,
     BudgetUsedError,
@@ -27,8 +26,6 @@ You are given a question and the results. Answer with one JSON object and nothin
 "reasoning": text of 200 to 900 characters}.
 Use only figures that stand in the results, written as they stand there; compute none.
 Say what is uncertain. Past results are no promise of future ones."""
-
-_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
 
 class Words(BaseModel):
@@ -106,8 +103,7 @@ def unfounded(text: str, facts: str) -> list[str]:
 
 
 def _read(text: str) -> Words | None:
-    fenced = _FENCE.match(text.strip())
     try:
-        return Words.model_validate_json(fenced[1] if fenced else text)
+        return Words.model_validate_json(unfenced(text))
     except ValidationError:
         return None

@@ -3,34 +3,32 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from chatops.protocol.base import SessionId
 from chatops.protocol.results import (
     ComparedStrategy,
     Matrix,
+    Metrics,
     MonteCarlo,
     RankingRow,
     Regimes,
 )
 from chatops.rest.bodies import Content, HttpModel
 
-MetricName = Literal[
-    "total_return",
-    "annual_return",
-    "volatility",
-    "sharpe_ratio",
-    "sortino_ratio",
-    "calmar_ratio",
-    "max_drawdown",
-    "var_95",
-    "cvar_95",
-    "win_rate",
-    "profit_factor",
-    "trades",
-    "exposure",
-    "final_equity",
+METRIC_NAMES = tuple(Metrics.model_fields)
+
+
+def _known(name: str) -> str:
+    if name not in METRIC_NAMES:
+        raise ValueError(f"is none of {', '.join(METRIC_NAMES)}")
+    return name
+
+
+MetricName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(METRIC_NAMES)})
 ]
+"""The words that the wire has for figures."""
 
 
 class CompareRequest(HttpModel):
