@@ -166,6 +166,14 @@ async def test_64_concurrent_appenders_leave_no_hole_and_no_reader_sees_one(
     assert all(watcher.result() > 1 for watcher in watchers)
 
 
+async def test_what_one_node_begins_first_is_stored_first(sessions: SessionStore) -> None:
+    await sessions.create_session(room())
+    texts = [f"text {index}" for index in range(150)]
+    done = await asyncio.gather(*(sessions.append("room", said(text)) for text in texts))
+    assert [one.entry.payload["content"] for one in done] == texts
+    assert numbers([one.entry for one in done]) == list(range(1, 151))
+
+
 async def test_an_acked_entry_is_at_once_visible_to_every_reader(sessions: SessionStore) -> None:
     await sessions.create_session(room())
     for index in range(1, 30):

@@ -10,7 +10,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import uvloop
@@ -19,6 +18,7 @@ from aiohttp import web
 from chatops.realtime.connection import Connection, Incoming
 from chatops.realtime.neighbours import Neighbours
 from chatops.realtime.server import ChatServer
+from chatops.realtime.serving import Turn
 from chatops.tasks import Supervisor
 from tests.support.keepalive import KeepAlive, target
 from tests.support.waiting import until
@@ -48,11 +48,12 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[int] = []
 
-    def handle(
-        self, _connection: Connection, incoming: Incoming, reply: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def handle(self, _connection: Connection, incoming: Incoming, turn: Turn) -> None:
         self.heard.append(len(str(incoming.payload)))
-        reply({"ok": True})
+        turn.reply({"ok": True})
+
+    def may_overlap(self, _incoming: Incoming) -> bool:
+        return True
 
     def gone(self, connection: Connection) -> None:
         pass

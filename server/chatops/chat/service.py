@@ -79,10 +79,13 @@ class Chat:
         metadata: Mapping[str, Any] | None = None,
         whisper: Whisper,
         ask: AskOptions | None = None,
+        in_line: Callable[[], None] | None = None,
     ) -> Posted:
         """Say something in the room; text that begins with ``/`` is a command.
 
         Whether the assistant answers what is no command is the room's to say; with ``ask`` it does.
+        ``in_line`` is called when a message only waits to be stored: what is posted after that
+        comes after it.
 
         The same ``key`` of the same author is stored, and acted upon, once; a repeat returns
         what became of the first.
@@ -110,6 +113,8 @@ class Chat:
             asks=asks and self._questions.available,
             ask=None if ask is None else ask.to_metadata(),
         )
+        if in_line is not None:
+            in_line()
         done = await self._sessions.append(session_id, entry)
         if asks and not done.duplicate:
             self._questions.asked(session_id)

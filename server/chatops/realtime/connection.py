@@ -56,6 +56,7 @@ class Connection:
         bucket: Its allowance, or None without limits.
         inbox: Events that wait, oldest first.
         serving: The task that works through the inbox, if one does.
+        behind: Tasks whose event has passed its turn on and waits to be stored.
         at_once: Events served since it came or the last such task ended, each as it arrived.
         closed: Set when the client is gone; nothing more is served.
         paused: The WebSocket that is not read because the inbox is full.
@@ -67,6 +68,12 @@ class Connection:
     bucket: TokenBucket | None
     inbox: list[Incoming] = field(default_factory=list)
     serving: asyncio.Task[None] | None = None
+    behind: list[asyncio.Task[None]] = field(default_factory=list)
     at_once: int = 0
     closed: bool = False
     paused: Peer | None = None
+
+    @property
+    def busy(self) -> list[asyncio.Task[None]]:
+        """The tasks that serve its events at this moment."""
+        return self.behind if self.serving is None else [*self.behind, self.serving]

@@ -25,6 +25,9 @@ _PATIENT = frozenset({"messageDelta"})
 
 _PATIENCE_S = 0.02
 
+Piece = tuple[str, bytes, list[bytes]]
+"""What a room is told in a row: its name, the frames, and the packets that these are of."""
+
 
 class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not typed
     """A client manager of python-socketio for rooms with many members."""
@@ -126,28 +129,33 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         self._due = None
         waiting, self._waiting = self._waiting, []
         rooms = self.rooms.get("/", {})
-        bundles = [
-            (members.values(), b"".join(map(text_frame, packets)), packets)
+        pieces = [
+            (room, b"".join(map(text_frame, packets)), packets)
             for room, packets in waiting
-            if (members := rooms.get(room))
+            if room in rooms
         ]
-        if len(bundles) == 1:
-            self._deliver(*bundles[0])
-            return
+        by_room: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            by_room.setdefault(piece[0], []).append(piece)
         # Mostly an ack beside an event of its room: the sender first, then the many others at once.
-        seen: set[str] = set()
         of_several: set[str] = set()
-        for engine_ids, _, _ in bundles:
-            of_several |= seen.intersection(engine_ids)
-            seen.update(engine_ids)
-        for engine_id in of_several:
-            own = [bundle for bundle in bundles if engine_id in bundle[0]]
-            frames = b"".join([frames for _, frames, _ in own])
-            packets = [packet for _, _, packets in own for packet in packets]
-            self._deliver((engine_id,), frames, packets)
-        for engine_ids, frames, packets in bundles:
-            others = [one for one in engine_ids if one not in of_several]
-            self._deliver(others, frames, packets)
+        if len(by_room) > 1:
+            seen: set[str] = set()
+            for room in by_room:
+                engine_ids = rooms[room].values()
+                of_several |= seen.intersection(engine_ids)
+                seen.update(engine_ids)
+            for engine_id in of_several:
+                own = {room for room in by_room if engine_id in rooms[room].values()}
+                self._deliver_all((engine_id,), [piece for piece in pieces if piece[0] in own])
+        for room, its_pieces in by_room.items():
+            others = [one for one in rooms[room].values() if one not in of_several]
+            self._deliver_all(others, its_pieces)
+
+    def _deliver_all(self, engine_ids: Collection[str], pieces: Sequence[Piece]) -> None:
+        frames = b"".join([frames for _, frames, _ in pieces])
+        packets = [packet for _, _, packets in pieces for packet in packets]
+        self._deliver(engine_ids, frames, packets)
 
     def _deliver(
         self, engine_ids: Collection[str], frames: bytes, packets: Sequence[bytes]

@@ -10,6 +10,7 @@ from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
 from chatops.chat.service import Chat, Posted
+from chatops.dispatch.parser import is_command
 from chatops.errors import UnknownEventError
 from chatops.protocol.catalogue import CLIENT_EVENTS
 from chatops.protocol.requests import (
@@ -23,7 +24,7 @@ from chatops.protocol.requests import (
 )
 from chatops.realtime.connection import Connection, Incoming
 from chatops.realtime.server import ChatServer
-from chatops.realtime.serving import Reply, Rest
+from chatops.realtime.serving import Rest, Turn
 from chatops.sessions.export import row_of
 from chatops.sessions.presence import member
 from chatops.sessions.service import Sessions, Snapshot
@@ -44,7 +45,7 @@ class Events:
         self._turns = turns
         self._jobs = jobs
 
-    def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> Rest | None:
+    def handle(self, connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
         """Serve one event and reply once; what has to wait is returned, to be awaited.
 
         Raises:
@@ -58,13 +59,21 @@ class Events:
                 f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
             )
         request = CLIENT_EVENTS[incoming.name].request.of(incoming.payload)
-        return serve(self, connection, request, reply)
+        return serve(self, connection, request, turn)
+
+    def may_overlap(self, incoming: Incoming) -> bool:
+        """Whether it is a message and no command: the log keeps the order of those."""
+        payload = incoming.payload
+        content = payload.get("content") if isinstance(payload, dict) else None
+        return (
+            incoming.name == "sendMessage" and isinstance(content, str) and not is_command(content)
+        )
 
     def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""
         self._sessions.drop(connection.id)
 
-    async def join(self, connection: Connection, request: JoinSession, reply: Reply) -> None:
+    async def join(self, connection: Connection, request: JoinSession, turn: Turn) -> None:
         """Enter a room; the ack has the log and leaves before the first live event."""
         if request.name is not None:
             connection.person = _renamed(connection.person, request.name)
@@ -75,15 +84,15 @@ class Events:
             connection.person,
             after_seq=request.after_seq,
             limit=request.limit,
-            reply=lambda snapshot: reply(self._join_ack(snapshot)),
+            reply=lambda snapshot: turn.reply(self._join_ack(snapshot)),
         )
 
-    def leave(self, connection: Connection, request: LeaveSession, reply: Reply) -> None:
+    def leave(self, connection: Connection, request: LeaveSession, turn: Turn) -> None:
         """Leave a room."""
         self._sessions.leave(request.session_id, connection.id)
-        reply(OK)
+        turn.reply(OK)
 
-    async def send(self, connection: Connection, request: SendMessage, reply: Reply) -> None:
+    async def send(self, connection: Connection, request: SendMessage, turn: Turn) -> None:
         """Say something, or give a command by its text."""
         await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
         posted = await self._chat.post(
@@ -92,11 +101,12 @@ class Events:
             request.content,
             key=request.client_message_id,
             metadata=request.metadata,
+            in_line=turn.pass_on,
             whisper=partial(self._server.whisper, connection.id),
         )
-        reply(_posted(posted))
+        turn.reply(_posted(posted))
 
-    async def execute(self, connection: Connection, request: ExecuteCommand, reply: Reply) -> None:
+    async def execute(self, connection: Connection, request: ExecuteCommand, turn: Turn) -> None:
         """Give a command by name and values."""
         await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
         posted = await self._chat.execute(
@@ -107,20 +117,18 @@ class Events:
             key=request.client_message_id,
             whisper=partial(self._server.whisper, connection.id),
         )
-        reply(_posted(posted))
+        turn.reply(_posted(posted))
 
-    async def complete(
-        self, connection: Connection, request: CompleteCommand, reply: Reply
-    ) -> None:
+    async def complete(self, connection: Connection, request: CompleteCommand, turn: Turn) -> None:
         """Complete what stands in the input box."""
         items = await self._chat.complete(request.session_id, connection.person, request.text)
         rows = [{"value": i.value, "label": i.label, "detail": i.detail} for i in items]
-        reply({"ok": True, "items": rows})
+        turn.reply({"ok": True, "items": rows})
 
-    async def stop(self, connection: Connection, request: StopGeneration, reply: Reply) -> None:
+    async def stop(self, connection: Connection, request: StopGeneration, turn: Turn) -> None:
         """End the answer that is being given."""
         session_id, person = request.session_id, connection.person
-        reply(
+        turn.reply(
             {"ok": True, "stopped": await self._turns.stop(session_id, person, request.message_id)}
         )
 
@@ -151,7 +159,7 @@ class Events:
         }
 
 
-Serve = Callable[[Events, Connection, Any, Reply], Rest | None]
+Serve = Callable[[Events, Connection, Any, Turn], Rest | None]
 
 EVENTS: Mapping[str, Serve] = MappingProxyType(
     {

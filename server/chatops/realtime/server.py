@@ -111,7 +111,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         Sockets are closed in the way after which JavaScript clients reconnect by themselves.
         """
         self.refuse()
-        if busy := [c.serving for c in self._connections.values() if c.serving]:
+        if busy := {task for c in self._connections.values() for task in c.busy}:
             await asyncio.wait(busy, timeout=grace_s)
         self.manager.flush()
         for engine_id in list(self.eio.sockets):

@@ -37,17 +37,19 @@ _AT_ONCE = 16
 Rest = Coroutine[Any, Any, None]
 """What is left to do of an event when it has to wait for something."""
 
-Reply = Callable[[dict[str, Any]], None]
-
 
 class EventHandler(Protocol):
     """What is called for the events of a connection."""
 
-    def handle(self, connection: Connection, incoming: Incoming, reply: Reply) -> Rest | None:
+    def handle(self, connection: Connection, incoming: Incoming, turn: "Turn") -> Rest | None:
         """Serve one event and reply once; what has to wait is returned, to be awaited.
 
         This and the rest raise ``AppError`` or ``ValidationError``.
         """
+        ...
+
+    def may_overlap(self, incoming: Incoming) -> bool:
+        """Whether it may begin before those that passed their turn on have ended."""
         ...
 
     def gone(self, connection: Connection) -> None:
@@ -67,11 +69,40 @@ class Answers(Protocol):
         ...
 
 
+class Turn:
+    """One event's turn with its connection.
+
+    Attributes:
+        reply: Answers the event.
+        passed: Whether the next event may begin although this one has not ended.
+    """
+
+    __slots__ = ("_connection", "_serving", "passed", "reply")
+
+    def __init__(
+        self, serving: "Serving", connection: Connection, reply: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._serving = serving
+        self._connection = connection
+        self.reply = reply
+        self.passed = False
+
+    def pass_on(self) -> None:
+        """Let the next event begin: this one only waits, for what keeps their order by itself.
+
+        Nothing happens while as many as may wait so already do.
+        """
+        if not self.passed and len(self._connection.behind) < INBOX:
+            self.passed = True
+            self._serving.passed_on(self._connection)
+
+
 class Serving:
     """Serves the events of connections: those of one connection one after another.
 
     An event that has to wait for nothing is served in the turn of the loop in which it came,
-    without a task of its own.
+    without a task of its own. One that only waits to be stored passes its turn on, so that what a
+    client says in a row is stored together; what is no message waits until all that is.
 
     Attributes:
         handler: Who serves them; set before anybody connects.
@@ -90,39 +121,72 @@ class Serving:
 
     def take(self, connection: Connection, incoming: Incoming) -> None:
         """Serve the event now if its turn has come, else after those before it."""
-        if connection.serving is None and connection.at_once < _AT_ONCE:
+        if (
+            connection.serving is None
+            and connection.at_once < _AT_ONCE
+            and self._may_begin(connection, incoming)
+        ):
             connection.at_once += 1
-            rest = self._begin(connection, incoming)
-            if rest is None:
-                return
-            work = self._serve(connection, self._finish(connection, incoming, rest))
+            turn = self._turn(connection, incoming)
+            rest = self._begin(connection, incoming, turn)
+            if rest is not None:
+                self._go_on(connection, turn, self._finish(connection, incoming, rest))
         else:
             connection.inbox.append(incoming)
-            if connection.serving is not None:
-                return
-            work = self._serve(connection)
+            if connection.serving is None:
+                self._go_on(connection)
+
+    def passed_on(self, connection: Connection) -> None:
+        """Go on with the next event, beside the one in hand."""
+        assert connection.serving is not None  # noqa: S101 - the caller runs in it
+        task, connection.serving = connection.serving, None
+        connection.behind.append(task)
+        task.add_done_callback(connection.behind.remove)
+        connection.at_once = 0
+        if connection.inbox:
+            self._go_on(connection)
+
+    def _turn(self, connection: Connection, incoming: Incoming) -> Turn:
+        return Turn(self, connection, partial(self._answers.ack, connection, incoming.ack_id))
+
+    def _may_begin(self, connection: Connection, incoming: Incoming) -> bool:
+        assert self.handler is not None  # noqa: S101 - set before anybody connects
+        return not connection.behind or self.handler.may_overlap(incoming)
+
+    def _go_on(
+        self, connection: Connection, turn: Turn | None = None, rest: Rest | None = None
+    ) -> None:
+        work = self._serve(connection, turn, rest)
         connection.serving = self._supervisor.start(work, "serve")
 
-    async def _serve(self, connection: Connection, rest: Rest | None = None) -> None:
+    async def _serve(
+        self, connection: Connection, turn: Turn | None = None, rest: Rest | None = None
+    ) -> None:
         """Finish the event in hand, then serve those that wait, until none does."""
         try:
             if rest is not None:
                 await rest
             served = 0
-            while connection.inbox:
-                incoming = connection.inbox.pop(0)
+            while connection.inbox and not (turn and turn.passed):
+                incoming = connection.inbox[0]
+                if not self._may_begin(connection, incoming):
+                    await asyncio.wait(connection.behind)
+                    continue  # the connection may have ended meanwhile
+                del connection.inbox[0]
                 if connection.paused is not None and len(connection.inbox) < INBOX // 2:
                     connection.paused.resume()
                     connection.paused = None
-                if (rest := self._begin(connection, incoming)) is not None:
+                turn = self._turn(connection, incoming)
+                if (rest := self._begin(connection, incoming, turn)) is not None:
                     await self._finish(connection, incoming, rest)
                 elif (served := served + 1) % _AT_ONCE == 0:
                     await asyncio.sleep(0)
         finally:
-            connection.serving = None
-            connection.at_once = 0
+            if not (turn and turn.passed):
+                connection.serving = None
+                connection.at_once = 0
 
-    def _begin(self, connection: Connection, incoming: Incoming) -> Rest | None:
+    def _begin(self, connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
         """Serve the event as far as it goes without waiting."""
         try:
             if connection.bucket is not None:
@@ -139,9 +203,7 @@ class Serving:
                     "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
                 )
             assert self.handler is not None  # noqa: S101 - set before anybody connects
-            return self.handler.handle(
-                connection, incoming, partial(self._answers.ack, connection, incoming.ack_id)
-            )
+            return self.handler.handle(connection, incoming, turn)
         except Exception as error:  # noqa: BLE001 - the client gets an answer whatever happens
             with about(partial(incoming.facts, connection)):
                 return self._refuse(connection, incoming, error)

@@ -30,8 +30,9 @@ class SessionStore(Protocol):
         """Store the entry with the next number, durably, before returning.
 
         Numbers of a session are 1, 2, 3, ... without holes, and no reader ever sees n + 1 before
-        n. The same (session, author, key) is stored once; a repeat returns the first entry, and
-        changes nothing. ``change``, when given, is made in the same transaction.
+        n. Of calls on one node, the one that began first is stored first. The same (session,
+        author, key) is stored once; a repeat returns the first entry, and changes nothing.
+        ``change``, when given, is made in the same transaction.
         Cancellation: the entry may or may not be stored; repeat with the same key to find out.
 
         Raises:

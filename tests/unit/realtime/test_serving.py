@@ -1,0 +1,135 @@
+"""The order of one connection's events: which may be in hand together, and which wait."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chatops.access.identity import Person
+from chatops.errors import StoreUnavailableError
+from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.serving import Rest, Serving, Turn
+from chatops.tasks import Supervisor
+from tests.support.waiting import until
+
+
+class Door:
+    """Serves events by their names, and writes down what it was asked and what it answered."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.answered: list[tuple[int | None, Any]] = []
+        self.store = asyncio.Event()
+
+    def handle(self, _connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
+        if incoming.name.startswith("at once"):
+            self.begun.append(incoming.name)
+            turn.reply({"ok": True})
+            return None
+        return self._say(incoming, turn)
+
+    async def _say(self, incoming: Incoming, turn: Turn) -> None:
+        self.begun.append(incoming.name)
+        if self.may_overlap(incoming):
+            turn.pass_on()
+        await self.store.wait()
+        if incoming.name.endswith("refused"):
+            raise StoreUnavailableError("The store is away.", "Try again.")
+        turn.reply({"ok": True})
+
+    def may_overlap(self, incoming: Incoming) -> bool:
+        return incoming.name.startswith("message")
+
+    def gone(self, connection: Connection) -> None:
+        pass
+
+    def ack(self, _connection: Connection, ack_id: int | None, ack: dict[str, Any]) -> None:
+        self.answered.append((ack_id, ack["ok"]))
+
+    def whisper(self, connection_id: str, event: str, payload: dict[str, Any]) -> None:
+        pass
+
+
+@pytest.fixture
+async def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+async def serving(door: Door) -> AsyncIterator[Serving]:
+    supervisor = Supervisor()
+    serving = Serving(supervisor, door, None)
+    serving.handler = door
+    yield serving
+    door.store.set()
+    await supervisor.close(1.0)
+
+
+@pytest.fixture
+def connection() -> Connection:
+    return Connection("c", "e", Person("name:kim", "Kim"), None)
+
+
+def take(serving: Serving, connection: Connection, *names: str) -> None:
+    for number, name in enumerate(names):
+        serving.take(connection, Incoming(name, None, number))
+
+
+async def test_messages_wait_for_the_store_together_and_are_answered_in_their_order(
+    door: Door, serving: Serving, connection: Connection
+) -> None:
+    names = [f"message {number}" for number in range(5)]
+    take(serving, connection, *names)
+    await until(lambda: door.begun == names, 1, "all begin")
+    door.store.set()
+    await until(lambda: len(door.answered) == 5, 1, "all are answered")
+    assert door.answered == [(number, True) for number in range(5)]
+    await until(lambda: not connection.busy, 1, "nothing is left in hand")
+
+
+@pytest.mark.parametrize("after", ["at once", "a command"])
+async def test_what_is_no_message_waits_for_the_messages_before_it(
+    door: Door, serving: Serving, connection: Connection, after: str
+) -> None:
+    take(serving, connection, "message", after, "message too")
+    await until(lambda: door.begun == ["message"], 1, "the message begins")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert door.begun == ["message"]
+    door.store.set()
+    await until(lambda: len(door.answered) == 3, 1, "all are answered")
+    assert door.begun == ["message", after, "message too"]
+
+
+async def test_one_that_comes_alone_after_a_message_waits_for_it_too(
+    door: Door, serving: Serving, connection: Connection
+) -> None:
+    take(serving, connection, "message")
+    await until(lambda: connection.behind != [], 1, "it has passed its turn on")
+    take(serving, connection, "at once")
+    assert door.begun == ["message"]
+    door.store.set()
+    await until(lambda: door.begun == ["message", "at once"], 1, "it is served")
+
+
+async def test_a_refused_message_does_not_take_others_with_it(
+    door: Door, serving: Serving, connection: Connection
+) -> None:
+    take(serving, connection, "message 0", "message refused", "message 2")
+    door.store.set()
+    await until(lambda: len(door.answered) == 3, 1, "all are answered")
+    assert door.answered == [(0, True), (1, False), (2, True)]
+
+
+async def test_no_more_messages_are_in_hand_than_may_wait(
+    door: Door, serving: Serving, connection: Connection
+) -> None:
+    take(serving, connection, *(f"message {number}" for number in range(INBOX + 10)))
+    await until(lambda: len(door.begun) == INBOX + 1, 1, "as many as may begin")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(door.begun) == INBOX + 1
+    assert len(connection.inbox) == 9
+    door.store.set()
+    await until(lambda: len(door.answered) == INBOX + 10, 1, "all are answered")
