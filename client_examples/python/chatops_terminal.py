@@ -92,7 +92,11 @@ class Terminal:
         )
         self._redraw = prompt.app.invalidate
         self._print(screen.banner(room.session_id, room.url))
-        with patch_stdout(raw=True):
+        # Raw all the time: else the terminal itself would show what is typed while we print, or
+        # between two lines, in the middle of what stands there.
+        keyboard = prompt.app.input
+        keyboard.cooked_mode = keyboard.raw_mode
+        with patch_stdout(raw=True), keyboard.raw_mode():
             while self._refused is None:
                 try:
                     text = (await prompt.prompt_async()).strip()

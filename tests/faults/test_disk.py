@@ -68,7 +68,9 @@ async def test_a_full_disk_is_told_to_the_sender_and_costs_nothing_that_was_acke
     data = tmp_path / "small"
     prefix = in_own_namespace(data, 'mount -t tmpfs -o size=6m tmpfs "$0"')
     acked: dict[str, int] = {}
-    server = ServerProcess(data, prefix=prefix, CHATOPS_RATE_LIMIT="off")
+    server = ServerProcess(
+        data, prefix=prefix, CHATOPS_RATE_LIMIT="off", CHATOPS_ASSISTANT_MODE="off"
+    )
     async with (
         server,
         Caller(server.url, "room", "Ann") as ann,
