@@ -394,6 +394,17 @@ async def test_the_order_is_fair_over_all_nodes(cluster: Cluster) -> None:
     assert (await two.workers.started(1)).task.job_id == "bt_b"
 
 
+async def test_jobs_heard_of_together_start_in_their_order(cluster: Cluster) -> None:
+    face, back = await cluster.node(0), await cluster.node(4)
+    cluster.air.silent = True
+    asked = [f"bt_{n}" for n in range(8)]
+    for job_id in asked:
+        await face.submit(job_id, asker(job_id))
+    for job_id in asked:
+        back.signals._changed(job_id)  # before the first of them is read
+    assert [(await back.workers.started(n)).task.job_id for n in range(4)] == asked[:4]
+
+
 async def test_whose_turn_it_was_last_is_known_to_all_nodes(cluster: Cluster) -> None:
     face, back = await cluster.node(0), await cluster.node(1)
     await face.submit("bt_a0", asker("a0"))

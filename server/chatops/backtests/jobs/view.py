@@ -63,7 +63,7 @@ class View:
         self._signals = signals
         self._stop = stop
         self._news = news
-        self._stale: set[str] = set()
+        self._stale: dict[str, None] = {}  # in the order in which they were heard of
         self._reading = False
         self._moved = False
         self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -80,7 +80,7 @@ class View:
 
     def hear(self, job_id: str) -> None:
         """Read the job again soon, because it has changed."""
-        self._stale.add(job_id)
+        self._stale[job_id] = None
         if not self._reading:
             self._reading = True
             self._supervisor.start(self._read_stale(), "read changed jobs")
@@ -159,7 +159,9 @@ class View:
     async def _read_stale(self) -> None:
         try:
             while self._stale:
-                await self.refresh(self._stale.pop())
+                job_id = next(iter(self._stale))
+                del self._stale[job_id]  # if it changes while it is read, it is read again
+                await self.refresh(job_id)
         except StoreUnavailableError:
             self._stale.clear()  # the next look brings them all
         finally:
