@@ -104,7 +104,7 @@ async def test_a_cut_connection_costs_the_bot_no_piece_of_an_answer(
     words = " ".join(f"word{number}" for number in range(80))
     provider.answers += [Say(words, pause_s=0.1)]  # to its greeting
     async with CuttingProxy(assisted.url) as way, bot(node, way.url) as program:
-        await until(lambda: len(provider.requests) == 1, 30, "the question")
+        await until(lambda: len(provider.written) == 1, 30, "the question")
         for _ in range(3):
             await asyncio.sleep(1.0)
             await until(lambda: way.cut() == 1, 10, "a connection to cut")

@@ -106,7 +106,7 @@ async def test_questions_on_all_nodes_get_one_answer_each_in_order(tmp_path: Pat
         for url in made.urls:
             answers.append(await one_answer_each(url))
         assert answers[0] == answers[1] == answers[2]
-        assert len(provider.requests) == 36
+        assert len(provider.written) == 36
 
 
 @pytest.mark.parametrize("how", ["kill", "pause", "stop"])
@@ -147,7 +147,7 @@ async def test_a_server_alone_that_is_killed_ends_its_turn_when_it_is_back(tmp_p
                 await server.kill()
             await server.start()
             async with Caller(server.url, SESSION, "Ann") as ann:
-                await until(lambda: provider.answered == 1, 30, "what waited is answered")
+                await answer(ann, waiting)
                 await answer(ann, await ask(ann, "Is all well?"))
                 ended, then, _ = await one_answer_each(server.url)
                 assert replies_to(ended) == question

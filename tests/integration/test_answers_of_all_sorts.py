@@ -109,7 +109,7 @@ async def test_whoever_switches_the_assistant_off_ends_what_still_waits(
         for question in others:
             ended = (await answer(ann, question))["metadata"]
             assert (ended["outcome"], ended["error"]["code"]) == ("failed", "assistant_off")
-        assert len(provider.requests) == 1
+        assert len(provider.written) == 1
 
 
 async def test_a_file_does_not_speak_with_the_voice_of_the_system(

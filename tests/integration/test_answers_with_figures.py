@@ -32,7 +32,7 @@ async def test_the_room_sees_the_run_its_true_figures_and_a_mark_at_the_others(
     metrics = result["data"]["metrics"]
     sharpe, gain = (figure(name, metrics[name]) for name in ("sharpe_ratio", "total_return"))
     assert said["content"] == (
-        f"Let me see .\n\nSharpe ratio {sharpe} , return {gain} , trades : 777 (unverified) ."
+        f"Sharpe ratio {sharpe} , return {gain} , trades : 777 (unverified) ."
     )
     assert "".join(one["delta"] for one in pieces) == said["content"]
     (step,) = said["metadata"]["steps"]

@@ -486,4 +486,7 @@ async def test_usage_and_what_is_left_are_the_same_by_http_and_by_command(tmp_pa
             models = await kim.say("/models narrative_report")
             assert models["data"]["services"]["narrative_report"]["default"] == "gpt-4o"
             assert "gpt-4o-mini" not in models["message"]
+            models = await kim.say("/models")
+            assert models["data"]["services"]["chatops_advanced"]["tools"] == "gpt-4o-mini"
+            assert "uses gpt-4o by default, after gpt-4o-mini has chosen" in models["message"]
             assert (await kim.refusal("/models none"))["code"] == "not_found"

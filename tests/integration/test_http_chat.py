@@ -368,7 +368,7 @@ async def test_a_repeat_is_answered_also_while_the_room_is_busy(
             await ann.hears("messageDelta", lambda _: True)
             assert (await api.post(path, body, key)).body == first.body
             assert (await ann.ask("stopGeneration", sessionId=session))["stopped"]
-        assert len(provider.requests) == 2
+        assert len(provider.written) == 2
 
 
 async def test_what_a_person_says_that_they_are_stays_one_line(

@@ -77,7 +77,7 @@ async def test_an_answer_whose_floor_was_lost_is_ended_and_not_asked_for_again(
         said = await answer(ann, question)
         assert said["metadata"]["outcome"] == "interrupted"
         assert {one["messageId"] for one in ann.all("messageDelta")} == {said["id"]}
-        assert len(provider.requests) == 1
+        assert len(provider.written) == 1
 
 
 async def test_a_node_that_was_late_goes_on_with_its_answer(
@@ -117,7 +117,7 @@ async def test_a_question_that_was_old_when_the_server_began_is_ended(
     async with room(tmp_path, provider, "Ann") as (_, (ann,)):
         assert (await answer(ann, waiting))["metadata"]["outcome"] == "interrupted"
         await answer(ann, await ask(ann, "And now?"))
-        assert len(provider.requests) == 2
+        assert len(provider.written) == 2
 
 
 async def test_a_server_without_a_key_ends_what_one_with_a_key_began(

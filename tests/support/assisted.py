@@ -30,8 +30,13 @@ async def ask(person: Caller, text: str) -> str:
 
 
 async def answer(person: Caller, question: str) -> dict[str, Any]:
-    """Wait for the answer to a message."""
-    return await person.hears("message", lambda one: replies_to(one) == question)
+    """Wait for the answer to a message; it may have been given before the person joined."""
+    before = [one for one in person.joined["entries"] if replies_to(one) == question]
+    return (
+        before[0]
+        if before
+        else await person.hears("message", lambda one: replies_to(one) == question)
+    )
 
 
 def replies_to(message: dict[str, Any]) -> str | None:

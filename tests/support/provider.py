@@ -8,7 +8,7 @@ own account of requests and money.
 import asyncio
 import json
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -103,17 +103,26 @@ def rate_limit(retry_after: str) -> Refuse:
     )
 
 
+DONE = Say("", tools=(Asked("call_done", "answer", "{}"),))
+"""What a model says that is only to choose tools, and has none to choose."""
+
+
 class Provider:
     """The server.
 
     Attributes:
         url: The base URL for clients.
-        answers: What it answers, one for each request; after the last, a plain ``Say()``.
+        answers: What it answers, one for each request; after the last, a plain ``Say()``. One
+            that speaks is kept for the request after one that must call a tool, which is ``DONE``.
         requests: The bodies of all requests that came.
+        written: Those of them that were to write, and not only to choose tools.
         answered: How many answers were given whole.
         gone: How many answers their client did not wait for.
         cost_usd: What the answers that were given whole cost.
-        counts_bytes: Tokens are four bytes of the prompt, tools and all, and not its words.
+        obeys: Whether who must call a tool does so; some providers know no such order.
+        counts_bytes: Tokens are four bytes of prompt and answer, tools and all, and not words; as
+            with the real one, the beginning that a prompt shares with an earlier one of its model
+            is cached, from 1,024 tokens in steps of 128.
     """
 
     def __init__(self) -> None:
@@ -122,10 +131,16 @@ class Provider:
         self.requests: list[dict[str, Any]] = []
         self.answered = 0
         self.gone = 0
+        self.obeys = True
         self.counts_bytes = False
+        self._read: defaultdict[str, list[bytes]] = defaultdict(list)
         self._cost_pico = 0
         self._open = 0
         self._changed = asyncio.Event()
+
+    @property
+    def written(self) -> list[dict[str, Any]]:
+        return [one for one in self.requests if one.get("tool_choice") != "required"]
 
     @property
     def cost_usd(self) -> Decimal:
@@ -145,7 +160,7 @@ class Provider:
         body = await request.json()
         self.requests.append(body)
         self._changed.set()
-        answer = self.answers.popleft() if self.answers else Say()
+        answer = self._answer(body)
         try:
             refused = _objection(request, body)
             if refused is None and isinstance(answer, Refuse):
@@ -158,6 +173,16 @@ class Provider:
             self.gone += 1
             self._changed.set()
             raise
+
+    def _answer(self, body: dict[str, Any]) -> Say | Refuse:
+        """Return the next answer; a model that must call a tool does not speak, but is done."""
+        answer = self.answers[0] if self.answers else Say()
+        speaks = isinstance(answer, Say) and not answer.tools
+        if self.obeys and speaks and body.get("tool_choice") == "required":
+            return DONE
+        if self.answers:
+            self.answers.popleft()
+        return answer
 
     async def models(self, request: web.Request) -> web.StreamResponse:
         if (refused := _wrong_key(request)) is not None:
@@ -190,6 +215,16 @@ class Provider:
         await response.write_eof()
         return response
 
+    def _bytes(self, body: dict[str, Any], say: Say) -> tuple[int, int, int]:
+        """Count tokens of input, output and cached input at four bytes each."""
+        prompt = json.dumps([body.get("tools"), body["messages"]], ensure_ascii=False).encode()
+        read = self._read[body["model"]]
+        shared = max((_shared(prompt, one) for one in read), default=0) // 4
+        read.append(prompt)
+        asked = "".join(one.name + one.arguments for one in say.tools)
+        said = len(f"{say.text}{asked}".encode()) // 4
+        return len(prompt) // 4, said, shared // 128 * 128 if shared >= 1024 else 0
+
     async def _end(
         self, response: web.StreamResponse, body: dict[str, Any], say: Say, words: int
     ) -> None:
@@ -197,8 +232,8 @@ class Provider:
         finish = say.finish or (
             "tool_calls" if say.tools else "length" if words > limit else "stop"
         )
-        counted = _prompt_bytes(body) // 4 if self.counts_bytes else _prompt_tokens(body)
-        told, said, cached = say.usage or (counted, min(words, limit), 0)
+        counted = (_prompt_tokens(body), min(words, limit), 0)
+        told, said, cached = say.usage or (self._bytes(body, say) if self.counts_bytes else counted)
         await response.write(_event(_chunk(body, {}, finish)))
         if say.tell_usage and body.get("stream_options", {}).get("include_usage"):
             usage = {
@@ -290,8 +325,10 @@ def _prompt_tokens(body: dict[str, Any]) -> int:
     return sum(7 + len((message["content"] or "").split()) for message in body["messages"])
 
 
-def _prompt_bytes(body: dict[str, Any]) -> int:
-    return len(json.dumps([body["messages"], body.get("tools")], ensure_ascii=False).encode())
+def _shared(one: bytes, other: bytes) -> int:
+    """Return the length of the beginning that both have."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _refusal(refused: Refuse) -> web.Response:

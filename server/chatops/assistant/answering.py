@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from chatops.access.identity import ASSISTANT, Person
@@ -12,7 +12,7 @@ from chatops.assistant.calls import Caller, ModelCalls
 from chatops.assistant.catalogue import ModelConfig
 from chatops.assistant.figures import Figures, FigureWriter
 from chatops.assistant.history import ENTRIES, conversation, spoken
-from chatops.assistant.messages import Completion, Message, Request, Tool
+from chatops.assistant.messages import Completion, Message, Request, Tool, ToolCall
 from chatops.assistant.ports import AnswerCache
 from chatops.assistant.tools import Toolbelt, Tools
 from chatops.errors import AssistantOffError
@@ -26,6 +26,19 @@ ROUNDS = 8
 """How often a model may ask for tools before it has to answer with what it has."""
 
 CACHE_S = 3600.0
+
+READY = Tool(
+    "answer",
+    "Have the answer written, from all that was found. Call it alone, as soon as nothing more has "
+    "to be run, and at once where nothing has to be run at all",
+    {"type": "object", "properties": {}, "additionalProperties": False},
+)
+"""By which a model that only chooses tools says that it is done."""
+
+_WRITE = """
+
+Tools have been used for this answer as far as they were needed. What they gave stands below, and
+nothing more can be run: announce no runs, and say so if something is missing."""
 
 CUT = "\n\n*This answer has met the limit of its length.*"
 
@@ -123,34 +136,57 @@ class Answerer:
         person = Person(question.author_id, author["name"])
         caller = Caller(person, question.session_id, SERVICE)
         model = self._calls.model_for(SERVICE, options.model_id)
-        tools = self._tools.offered if model.supports_tools else ()
+        chooser = None if options.model_id else self._calls.tools_model(SERVICE)
+        tools = self._tools.offered if chooser or model.supports_tools else ()
         progress.model_id = model.model_id
         figures = Figures()
         progress.belt = self._tools.for_turn(person, question.session_id, figures)
         progress.writer = writer = figures.writer()
         messages = await self._messages(question, options, figures)
 
-        key = _key(progress.model_id, messages, tools)
+        key = _key([one.model_id for one in (chooser, model) if one], messages, tools)
         if (known := await self._cache.get(key)) is not None:
             progress.cached = True
             voice.say(writer.feed(known) + writer.close())
             return
-        said = await self._round(caller, model, Request(tuple(messages), tools), writer, voice)
-        for left in reversed(range(ROUNDS)):
+        if chooser is not None:
+            await self._choose(caller, chooser, messages, progress.belt, voice)
+            messages[0] = replace(messages[0], content=messages[0].content + _WRITE)
+            tools = ()
+        said = Completion()
+        for left in reversed(range(ROUNDS + 1)):
+            request = Request(tuple(messages), tools if left else ())
+            said = await self._round(caller, model, request, writer, voice)
             if not said.tool_calls:
                 break
             voice.say(writer.feed("\n\n") if said.text else "")
-            messages.append(Message("assistant", said.text, said.tool_calls))
-            for call in said.tool_calls:
-                voice.do(call.name)
-                result = await progress.belt.run(call)
-                messages.append(Message("tool", result.content, tool_call_id=call.id))
-            request = Request(tuple(messages), tools if left else ())
-            said = await self._round(caller, model, request, writer, voice)
+            messages += await _run(said.text, said.tool_calls, progress.belt, voice)
         if said.finish == "length":
             voice.say(CUT)
         if not progress.belt.steps and said.finish == "stop" and said.text:
             await self._cache.put(key, said.text, CACHE_S)
+
+    async def _choose(
+        self,
+        caller: Caller,
+        model: ModelConfig,
+        messages: list[Message],
+        belt: Toolbelt,
+        voice: Voice,
+    ) -> None:
+        """Run the tools that a cheaper model chooses; what came of them is added to the messages.
+
+        It is to call ``READY`` when it is done. One that speaks instead is done too; the room does
+        not see its words.
+        """
+        tools = (*self._tools.offered, READY)
+        for _ in range(ROUNDS):
+            request = Request(tuple(messages), tools, must_call=True)
+            said = await self._calls.complete(caller, request, model.model_id)
+            wanted = [one for one in said.tool_calls if one.name != READY.name]
+            if not wanted:
+                break
+            messages += await _run("", wanted, belt, voice)
 
     async def _round(
         self,
@@ -193,6 +229,16 @@ class Answerer:
         return [Message("system", briefing), *earlier, Message("user", asked)]
 
 
+async def _run(text: str, calls: Sequence[ToolCall], belt: Toolbelt, voice: Voice) -> list[Message]:
+    """Run what a model asks for; return its words and what came of them, for its next round."""
+    told = [Message("assistant", text, tuple(calls))]
+    for call in calls:
+        voice.do(call.name)
+        result = await belt.run(call)
+        told.append(Message("tool", result.content, tool_call_id=call.id))
+    return told
+
+
 def switched_off() -> AssistantOffError:
     """Return what is said where the room wants no answers."""
     return AssistantOffError(
@@ -201,10 +247,10 @@ def switched_off() -> AssistantOffError:
     )
 
 
-def _key(model_id: str, messages: Sequence[Message], tools: Sequence[Tool]) -> str:
+def _key(models: Sequence[str], messages: Sequence[Message], tools: Sequence[Tool]) -> str:
     """Return the key of an answer: the whole prompt, never the question alone."""
     whole = [
-        model_id,
+        models,
         [[one.role, one.content] for one in messages],
         [one.name for one in tools],
     ]

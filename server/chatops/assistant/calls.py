@@ -91,6 +91,10 @@ class ModelCalls:
         """
         return self._policies.validate_model_for_service(model_id, service)
 
+    def tools_model(self, service: str) -> ModelConfig | None:
+        """Return the model that chooses the tools of the service's default model, if another."""
+        return self._policies.tools_model(service)
+
     @contextlib.asynccontextmanager
     async def stream(
         self, caller: Caller, request: Request, model_id: str | None = None

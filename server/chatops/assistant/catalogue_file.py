@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from chatops.assistant import catalogue, policies
-from chatops.assistant.catalogue import ModelConfig
+from chatops.assistant.catalogue import Capability, ModelConfig
 from chatops.assistant.policies import Policies, ServiceModelPolicy
 from chatops.errors import BadParameterError
 
@@ -35,8 +35,8 @@ def load_policies(path: Path | None) -> Policies:
     """Return the built-in models and policies, with the rows of the file in or beside them.
 
     Raises:
-        BadParameterError: The file cannot be read, a row of it is wrong, or a policy's default
-            model is not allowed by it. The message names the file, the row, and what is wrong.
+        BadParameterError: The file cannot be read, a row of it is wrong, or a policy does not
+            allow the models that it names. The message names the file, the row, and what is wrong.
     """
     content = {} if path is None else _read(path)
     name = "the built-in models" if path is None else str(path)
@@ -48,14 +48,18 @@ def load_policies(path: Path | None) -> Policies:
     by_service = {one.service_name: one for one in (*policies.BUILT_IN, *rows)}
     made = Policies(catalogue.BUILT_IN.with_rows(*models), *by_service.values())
     for policy in by_service.values():
-        default = made.catalogue.get(policy.default_model)
-        why = "there is no such model" if default is None else policy.objection(default)
-        if why is not None:
-            raise _wrong(
-                name,
-                f"[policies.{policy.service_name}]",
-                f"the default model {policy.default_model} cannot be used: {why}",
-            )
+        for part, model_id, also in (
+            ("default", policy.default_model, ()),
+            ("tools", policy.tools_model, (Capability.FUNCTION_CALLING,)),
+        ):
+            model = made.catalogue.get(model_id or "")
+            why = "there is no such model" if model is None else policy.objection(model, *also)
+            if model_id is not None and why is not None:
+                raise _wrong(
+                    name,
+                    f"[policies.{policy.service_name}]",
+                    f"the {part} model {model_id} cannot be used: {why}",
+                )
     return made
 
 

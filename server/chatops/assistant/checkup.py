@@ -35,7 +35,9 @@ async def check_assistant(
         return failed(CHECK, f"{where}: {error.message}", error.hint or "")
     finally:
         await client.close()
-    defaults = {one.default_model for one in policies.by_service.values()}
+    services = policies.by_service.values()
+    defaults = {one.default_model for one in services}
+    defaults |= {one.tools_model for one in services if one.tools_model is not None}
     if missing := sorted(defaults - there):
         return warning(
             CHECK,

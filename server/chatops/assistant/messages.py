@@ -65,12 +65,14 @@ class Request:
     Attributes:
         messages: The conversation, oldest first.
         tools: What the model may ask to have run.
+        must_call: It is to ask for tools, and to say nothing.
         temperature: 0 to 2; left out for models that take none.
         max_tokens: The most tokens that the answer may have; never more than the model can give.
     """
 
     messages: Sequence[Message]
     tools: Sequence[Tool] = ()
+    must_call: bool = False
     temperature: float = 0.7
     max_tokens: int = 1_000
 

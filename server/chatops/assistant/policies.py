@@ -19,6 +19,8 @@ class ServiceModelPolicy(BaseModel):
         allowed_tiers: Tiers of the models it may use.
         default_model: Id of the model it uses when nobody chooses.
         required_capabilities: What a model must be able to do.
+        tools_model: Id of the model that chooses the tools before the default one answers, without
+            them; None: each model chooses its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,16 +29,22 @@ class ServiceModelPolicy(BaseModel):
     allowed_tiers: frozenset[Tier] = Field(min_length=1)
     default_model: str
     required_capabilities: frozenset[Capability] = frozenset()
+    tools_model: str | None = None
 
-    def objection(self, model: ModelConfig) -> str | None:
-        """Return why the service may not use the model, or None if it may."""
+    def objection(self, model: ModelConfig, *also: Capability) -> str | None:
+        """Return why the service may not use the model, or None if it may.
+
+        Args:
+            model: The model.
+            also: What it must be able to do besides.
+        """
         if model.tier not in self.allowed_tiers:
             tiers = [tier.value for tier in Tier if tier in self.allowed_tiers]
             return f"its tier {model.tier.value} is not among {', '.join(tiers)}"
         missing = [
             each.value
             for each in Capability
-            if each in self.required_capabilities - model.capabilities
+            if each in self.required_capabilities.union(also) - model.capabilities
         ]
         return f"it lacks {' and '.join(missing)}" if missing else None
 
@@ -61,6 +69,7 @@ BUILT_IN = (
         allowed_tiers=_EVERYDAY,
         default_model="gpt-4o",
         required_capabilities=frozenset({Capability.CHAT, Capability.FUNCTION_CALLING}),
+        tools_model="gpt-4o-mini",
     ),
 )
 """The policies to begin with."""
@@ -111,6 +120,19 @@ class Policies:
                 f"It may use {names}.",
             )
         return model
+
+    def tools_model(self, service: str) -> ModelConfig | None:
+        """Return the model that chooses the tools for the default model of a service.
+
+        None where that chooses them itself.
+
+        Raises:
+            NotFoundError: There is no such service.
+        """
+        policy = self.policy(service)
+        if policy.tools_model in (None, policy.default_model):
+            return None
+        return self.validate_model_for_service(policy.tools_model, service)
 
     def allowed_models(self, service: str) -> list[ModelConfig]:
         """Return the models that a service may use, in the order of the catalogue.

@@ -38,6 +38,8 @@ def parameters(model: ModelConfig, request: Request) -> dict[str, Any]:
             }
             for tool in request.tools
         ]
+        if request.must_call:
+            made["tool_choice"] = "required"
     return made
 
 

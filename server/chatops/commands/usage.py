@@ -123,15 +123,21 @@ class Usage:
             ]
             for one in models
         ]
-        defaults = {service: policies.policy(service).default_model for service in services}
-        lines = [f"{service} uses {model} by default." for service, model in defaults.items()]
-        data = {
+        lines: list[str] = []
+        data: dict[str, Any] = {
             "models": [one.model_dump(mode="json") for one in models],
-            "services": {
-                service: {"allowed": allowed[service], "default": defaults[service]}
-                for service in services
-            },
+            "services": {},
         }
+        for service in services:
+            default, chooser = policies.policy(service).default_model, policies.tools_model(service)
+            tools = None if chooser is None else chooser.model_id
+            after = "" if tools is None else f", after {tools} has chosen the tools"
+            lines.append(f"{service} uses {default} by default{after}.")
+            data["services"][service] = {
+                "allowed": allowed[service],
+                "default": default,
+                "tools": tools,
+            }
         return CommandResult("\n".join([table(rows), *lines]), data)
 
     async def _services(self, _ctx: CommandContext, _given: object) -> Sequence[Candidate]:

@@ -29,6 +29,16 @@ def test_the_policies_to_begin_with(service: str, default: str, allowed: list[st
         assert DEFAULT.validate_model_for_service(model_id, service) is BUILT_IN[model_id]
 
 
+def test_the_tools_of_a_conversation_are_chosen_by_a_cheaper_model(tmp_path: Path) -> None:
+    assert DEFAULT.tools_model("chatops_advanced") is BUILT_IN["gpt-4o-mini"]
+    assert DEFAULT.tools_model("strategy_builder") is None
+    path = tmp_path / "models.toml"
+    row = '[policies.chatops_advanced]\nallowed_tiers = ["MINI"]\ndefault_model = "gpt-4o-mini"\n'
+    for text in (row, row + 'tools_model = "gpt-4o-mini"'):
+        path.write_text(text)
+        assert load_policies(path).tools_model("chatops_advanced") is None
+
+
 @pytest.mark.parametrize(
     ("model_id", "service", "reason"),
     [
@@ -146,6 +156,21 @@ WRONG = {
     "a default that is not allowed": (
         '[policies.poetry]\nallowed_tiers = ["MINI"]\ndefault_model = "gpt-4o"',
         "[policies.poetry]: the default model gpt-4o cannot be used: its tier STANDARD",
+    ),
+    "no such model for tools": (
+        '[policies.poetry]\nallowed_tiers = ["MINI"]\ndefault_model = "gpt-4o-mini"\n'
+        'tools_model = ""',
+        "[policies.poetry]: the tools model  cannot be used: there is no such model",
+    ),
+    "a model for tools that is not allowed": (
+        '[policies.poetry]\nallowed_tiers = ["MINI"]\ndefault_model = "gpt-4o-mini"\n'
+        'tools_model = "gpt-4o"',
+        "[policies.poetry]: the tools model gpt-4o cannot be used: its tier STANDARD",
+    ),
+    "a model for tools that has none": (
+        '[policies.poetry]\nallowed_tiers = ["PREMIUM"]\ndefault_model = "o1-preview"\n'
+        'tools_model = "o1-preview"',
+        "[policies.poetry]: the tools model o1-preview cannot be used: it lacks FUNCTION_CALLING",
     ),
     "a row that breaks a policy": (
         MODEL.replace("llama-3.3-70b", "gpt-4o"),
