@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import TALL, Person, running_browser
+from tests.support.held import held_worker
 from tests.support.log import check_numbers, stored_log
 from tests.support.proxy import CuttingProxy
 from tests.support.server import ServerProcess
@@ -37,16 +38,17 @@ async def test_both_show_what_the_store_has_and_nothing_twice(tmp_path: Path) ->
         people: Sequence[Person] = (kim, lee)
         for person in people:
             await person.enter(way.url, SESSION)
-        await both_see_a_backtest(kim, lee)
+        await both_see_a_backtest(server, kim, lee)
 
         said = [RUN.format(days) for days in (80, 100, 120)]
-        for text in said:
-            await kim.say(text)
-        await expect(lee.page.get_by_role("progressbar").first).to_be_visible()
-        await lee.page.reload()
-        await lee.connected()
-
-        await server.kill()
+        async with held_worker(server) as worker:
+            for text in said:
+                await kim.say(text)
+            await worker.half_done(people)
+            await lee.page.reload()
+            await lee.connected()
+            await worker.half_done(people)
+            await server.kill()
         said += await everybody_says(people, "while the server is away")
         await server.start()
         for person in people:
@@ -70,10 +72,12 @@ async def test_both_show_what_the_store_has_and_nothing_twice(tmp_path: Path) ->
         await check_transcripts(people, log)
 
 
-async def both_see_a_backtest(kim: Person, lee: Person) -> None:
+async def both_see_a_backtest(server: ServerProcess, kim: Person, lee: Person) -> None:
     for person in (kim, lee):
         await person.watch_bars()
-    await kim.say(RUN.format(60))
+    async with held_worker(server) as worker:
+        await kim.say(RUN.format(60))
+        await worker.half_done([kim, lee])
     for person in (kim, lee):
         await expect(person.rows).to_have_count(2, timeout=30_000)  # what was asked, and its result
     shown = await kim.bars()
