@@ -82,6 +82,26 @@ async def test_a_sender_receives_its_own_message_and_so_does_everybody_else(
         assert await lee.event("message") == message
 
 
+async def test_nobody_is_shown_the_word_that_makes_a_client_the_same_person(
+    server: tuple[Node, str], session: str
+) -> None:
+    auth = {"name": "Kim", "clientId": "a-word-of-hers"}
+    async with named(server[1], "Lee") as lee, RawClient(server[1], auth=auth) as kim:
+        assert (await lee.ask(1, "joinSession", session))["you"] == {"id": "name:lee", "name": "Lee"}
+        joined = await kim.ask(1, "joinSession", {"sessionId": session, "name": "Kim Mina"})
+        you = joined["you"]
+        ack = await say(kim, session, "hello")
+        assert ack["message"]["author"] == you == you | {"name": "Kim Mina"}
+        log = await lee.ask(2, "joinSession", {"sessionId": session, "afterSeq": 0})
+        assert auth["clientId"] not in str(log)
+        assert you["id"] in [one["id"] for one in log["session"]["members"]]
+        # What is seen of her does not let anybody in as her.
+        thief = {"name": "Kim Mina", "clientId": you["id"]}
+        async with RawClient(server[1], auth=thief) as other:
+            posed = await other.ask(1, "joinSession", session)
+            assert posed["you"]["id"] != you["id"]
+
+
 @pytest.mark.parametrize(
     ("after", "limit", "expected", "more", "gap"),
     [

@@ -24,7 +24,8 @@ export interface AnswerMetadata {
  * The `auth` object of the Socket.IO connect packet; all of it optional.
  *
  * `clientId` is a stable random word of the client. It makes the person behind it the same
- * after a reconnect, so that retries are recognised.
+ * after a reconnect, so that retries are recognised. Nobody else is told it: whoever knows it
+ * can connect as that person.
  */
 export interface Auth {
   /** 1 to 200 characters. */
@@ -263,6 +264,8 @@ export interface Figure {
 export interface JoinAck {
   ok: true;
   session: SessionInfo;
+  /** Who you are as an author and member. */
+  you: Author;
   entries: (MessageEntry | CommandResultEntry)[];
   more: boolean;
   gap: boolean;

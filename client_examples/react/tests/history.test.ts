@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import 'fake-indexeddb/auto'
 import fc from 'fast-check'
 import { expect, inject, onTestFinished, test } from 'vitest'

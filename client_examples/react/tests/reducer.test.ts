@@ -29,7 +29,7 @@ function session(lastSeq: number, epoch = 'one'): SessionInfo {
 }
 
 function ack(entries: readonly Entry[], lastSeq: number, more: Partial<JoinAck> = {}): RoomEvent {
-  const whole = { session: session(lastSeq), more: false, gap: false, jobs: [], streams: [] }
+  const whole = { session: session(lastSeq), you: ME, more: false, gap: false, jobs: [], streams: [] }
   return { type: 'page', ack: { ok: true, ...whole, ...more, entries: [...entries] } }
 }
 
@@ -174,6 +174,14 @@ describe('what we send', () => {
       const key = (one: RoomState) => linesOf(one, 's').at(-1)?.key
       expect(key(state)).toBe(key(before))
     }
+  })
+
+  test('what was kept is ours as soon as the server has told who we are', () => {
+    const restored: RoomEvent = { type: 'restored', epoch: 'one', entries: logOf(2) }
+    const unknown = reduce(emptyRoom({ id: '', name: 'Mina' }), restored)
+    expect(linesOf(unknown, 's').map((line) => line.own)).toEqual([false, false])
+    const known = reduce(unknown, ack([], 2))
+    expect(linesOf(known, 's').map((line) => line.own)).toEqual([false, true])
   })
 
   test('it stays in sight while its ack waits behind a hole', () => {

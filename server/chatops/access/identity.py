@@ -1,5 +1,6 @@
 """People. Every act in the system has exactly one; the server itself is a person too."""
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from chatops.errors import BadPayloadError
 
 MAX_NAME = 64
+
+CLIENT = "client:"
+"""Begins the id of whoever is known by the word of a client, not by a name."""
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -52,10 +56,20 @@ def local_person(name: str | None, client_id: str | None, connection_id: str) ->
 
     A client that sends a stable ``clientId`` (or at least its name) is the same person after a
     reconnect, so its retries are recognised; one that sends neither is a new guest each time.
+
+    Everybody in a room sees the id, so it is made one-way of the ``clientId``: who has read it
+    cannot connect as that person. Every node makes the same one of the same word, without a secret
+    of the server; so a word that can be guessed is found by trying, and who is known by a name
+    alone can be posed as by anybody who says that name.
     """
     shown = check_name(name) if name else f"guest-{connection_id[:4].lower()}"
     if client_id:
-        return Person(id=f"client:{client_id}", name=shown)
+        return Person(id=f"{CLIENT}{_one_way(client_id)}", name=shown)
     if name:
         return Person(id=f"name:{shown.casefold()}", name=shown)
     return Person(id=f"guest:{connection_id}", name=shown)
+
+
+def _one_way(client_id: str) -> str:
+    """Return 128 bits of a hash that nothing else is made with."""
+    return hashlib.sha256(b"chatops person\0" + client_id.encode()).hexdigest()[:32]

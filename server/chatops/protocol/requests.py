@@ -13,14 +13,15 @@ from chatops.protocol.base import (
     Timestamp,
     WireModel,
 )
-from chatops.protocol.events import BacktestProgress, CommandResult, Member, Message, WireError
+from chatops.protocol.events import Author, BacktestProgress, CommandResult, Member, Message, WireError
 
 
 class Auth(WireModel):
     """The `auth` object of the Socket.IO connect packet; all of it optional.
 
     `clientId` is a stable random word of the client. It makes the person behind it the same
-    after a reconnect, so that retries are recognised.
+    after a reconnect, so that retries are recognised. Nobody else is told it: whoever knows it
+    can connect as that person.
     """
 
     name: PersonName | None = None
@@ -143,6 +144,7 @@ class JoinAck(OkAck):
     """
 
     session: SessionInfo
+    you: Author = Field(description="Who you are as an author and member.")
     entries: list[LogEntry]
     more: bool
     gap: bool

@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from chatops.access.identity import Person, check_name
+from chatops.access.identity import CLIENT, Person, check_name
 from chatops.assistant.turns import Turns
 from chatops.backtests.jobs.service import Jobs
 from chatops.chat.reports import progress_payload
@@ -84,7 +84,7 @@ class Events:
             connection.person,
             after_seq=request.after_seq,
             limit=request.limit,
-            reply=lambda snapshot: turn.reply(self._join_ack(snapshot)),
+            reply=lambda snapshot: turn.reply(self._join_ack(snapshot, connection.person)),
         )
 
     def leave(self, connection: Connection, request: LeaveSession, turn: Turn) -> None:
@@ -132,7 +132,7 @@ class Events:
             {"ok": True, "stopped": await self._turns.stop(session_id, person, request.message_id)}
         )
 
-    def _join_ack(self, snapshot: Snapshot) -> dict[str, Any]:
+    def _join_ack(self, snapshot: Snapshot, you: Person) -> dict[str, Any]:
         session = snapshot.session
         info = SessionInfo(
             id=session.id,
@@ -151,6 +151,7 @@ class Events:
         return {
             "ok": True,
             "session": info.to_wire(),
+            "you": {"id": you.id, "name": you.name},
             "entries": [row_of(entry) for entry in snapshot.entries],
             "more": snapshot.more,
             "gap": snapshot.gap,
@@ -195,6 +196,6 @@ def _posted(posted: Posted) -> dict[str, Any]:
 def _renamed(person: Person, name: str) -> Person:
     """Return the person under a new name; without a client id, the name is who they are."""
     shown = check_name(name)
-    if person.id.startswith("client:"):
+    if person.id.startswith(CLIENT):
         return Person(person.id, shown)
     return Person(f"name:{shown.casefold()}", shown)

@@ -277,6 +277,6 @@ export class ChatOps {
 }
 
 function hasSameLines(one: RoomState, other: RoomState): boolean {
-  const shown = ['entries', 'asides', 'writing', 'pending'] as const
+  const shown = ['me', 'entries', 'asides', 'writing', 'pending'] as const
   return shown.every((part) => one[part] === other[part])
 }

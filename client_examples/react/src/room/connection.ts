@@ -5,7 +5,7 @@
  */
 import { io, type Socket } from 'socket.io-client'
 import type { Author, ClientToServerEvents, ErrorAck, Refusal, ServerToClientEvents } from '../wire'
-import type { Identity } from './identity'
+import { readPersonId, storageOf, writePersonId, type Identity } from './identity'
 import { LATER, type Problem } from './problem'
 
 const PATH = '/ws/chatops'
@@ -72,6 +72,7 @@ export class NoAnswerError extends Error {
 export class Connection {
   readonly socket: ChatSocket
   #identity: Identity
+  #personId: string
   #state: ConnectionState = 'connecting'
   #refusal: Problem | null = null
   #open = false
@@ -82,6 +83,7 @@ export class Connection {
 
   constructor({ url, identity, reconnectionAttempts = Infinity }: ConnectionOptions) {
     this.#identity = identity
+    this.#personId = readPersonId(storageOf('localStorage'), identity.clientId)
     this.socket = io(url, {
       path: PATH,
       transports: ['websocket'],
@@ -122,9 +124,21 @@ export class Connection {
     return this.#refusal
   }
 
-  /** Who we are as an author of entries. */
+  /** Who we are as an author of entries; the id is empty until a server has told it. */
   get me(): Author {
-    return { id: `client:${this.#identity.clientId}`, name: this.#identity.name }
+    return { id: this.#personId, name: this.#identity.name }
+  }
+
+  /** The word by which the server knows us; others are not told it. */
+  get clientId(): string {
+    return this.#identity.clientId
+  }
+
+  /** The server told who we are to the others. */
+  met({ id }: Author): void {
+    if (id === this.#personId) return
+    this.#personId = id
+    writePersonId(storageOf('localStorage'), this.#identity.clientId, id)
   }
 
   /** Use this name from the next join on. */

@@ -6,6 +6,7 @@ export interface Identity {
 
 const NAME = 'chatops.name'
 const CLIENT_ID = 'chatops.clientId'
+const PERSON_ID = 'chatops.personId.'
 
 /** A random word of 24 letters and digits. `crypto.randomUUID` is missing on plain-HTTP pages. */
 export function newId(): string {
@@ -19,6 +20,16 @@ export function readIdentity(storage: Storage | null): Identity {
   const clientId = known ?? newId()
   if (known === null) write(storage, CLIENT_ID, clientId)
   return { clientId, name: read(storage, NAME) ?? `guest-${clientId.slice(0, 4)}` }
+}
+
+/** What others know the one with this word by, as a server told it; empty if none has. */
+export function readPersonId(storage: Storage | null, clientId: string): string {
+  return read(storage, PERSON_ID + clientId) ?? ''
+}
+
+/** Keep it, so that what is ours is shown as ours before the next visit is connected. */
+export function writePersonId(storage: Storage | null, clientId: string, id: string): void {
+  write(storage, PERSON_ID + clientId, id)
 }
 
 /** Keep the name for the next visit. */

@@ -58,7 +58,7 @@ const PLAIN = {
   afterGap: false,
 } as const
 
-/** Lines of entries: an entry never changes, so neither does its line. */
+/** Lines of entries: an entry never changes, so neither does its line, but for whose it is. */
 const made = new WeakMap<Entry, ChatMessage>()
 
 /**
@@ -90,7 +90,8 @@ export function typingOf(state: RoomState): readonly Typing[] {
 
 function lineOf(state: RoomState, entry: Entry, at: number): ChatMessage {
   const known = made.get(entry)
-  if (known !== undefined) return known
+  const author = entry.type === 'message' ? entry.author : entry.requestedBy
+  if (known?.own === (author?.id === state.me.id)) return known
   const before = state.entries[at - 1]
   const afterGap = before !== undefined && before.seq !== entry.seq - 1
   const line =

@@ -67,7 +67,7 @@ export class Room implements Occupant {
       settled: (one, ack) => {
         this.#settled(one, ack)
       },
-      storage: unsentOf(unsent, connection.me.id, sessionId),
+      storage: unsentOf(unsent, connection.clientId, sessionId),
     })
     for (const pending of this.#outbox.unsent) this.#dispatch({ type: 'queued', pending })
     this.#restored = this.#restore()
@@ -204,6 +204,7 @@ export class Room implements Occupant {
   }
 
   #takePage(ack: JoinAck): boolean {
+    this.#connection.met(ack.you)
     this.#dispatch({ type: 'page', ack })
     if (this.#state.epoch === null || ack.more) return false
     this.#outbox.start()

@@ -205,7 +205,9 @@ function withPage(state: RoomState, ack: JoinAck): RoomState {
     seq = reached
     entries = entries.filter((one) => one.seq <= reached)
   }
-  const base = { ...state, epoch: ack.session.epoch, session: ack.session, seq, entries }
+  const { session, you } = ack
+  const me = { ...state.me, id: you.id }
+  const base = { ...state, me, epoch: session.epoch, session, seq, entries }
   const read = withEntries(base, page)
   if (ack.more) return read
   return {

@@ -10,10 +10,10 @@ export interface UnsentStorage {
 /** What one person has not sent to one session, in the storage of this tab. */
 export function unsentOf(
   storage: Storage | null,
-  personId: string,
+  clientId: string,
   sessionId: string,
 ): UnsentStorage {
-  const key = `chatops.unsent.${personId}.${sessionId}`
+  const key = `chatops.unsent.${clientId}.${sessionId}`
   return {
     load() {
       try {
