@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,14 @@ async def refusal(uri: str, driver: Driver) -> StoreUnavailableError:
         await store.open()
     await store.close()
     return refused.value
+
+
+def commands(nodes: MongoNodes, name: str) -> int:
+    """Return how many commands of the name the server has had."""
+    with nodes.server.client() as client:
+        metrics = client.admin.command("serverStatus")["metrics"]
+    count: int = metrics["commands"][name]["total"]
+    return count
 
 
 # ------------------------------------------------------------------- opening
@@ -231,20 +240,39 @@ async def test_those_who_wait_are_stored_together(nodes: MongoNodes) -> None:
     store = await nodes.open()
     await make_room(store)
 
-    def inserts() -> int:
-        with nodes.server.client() as client:
-            metrics = client.admin.command("serverStatus")["metrics"]
-        count: int = metrics["commands"]["insert"]["total"]
-        return count
-
     async def send(sender: int) -> None:
         for index in range(10):
             await append(store, f"{sender}-{index}")
 
-    before = inserts()
+    before = commands(nodes, "insert")
     await asyncio.gather(*(send(sender) for sender in range(64)))
-    assert inserts() - before <= 640 / 8
+    assert commands(nodes, "insert") - before <= 640 / 8
     assert len(await stored_keys(store)) == 640
+
+
+async def test_nodes_that_write_to_one_session_take_turns(nodes: MongoNodes) -> None:
+    stores = await asyncio.gather(*(nodes.open() for _ in range(4)))
+    await make_room(stores[0])
+    each, senders = 20, 16
+
+    async def send(node: int, sender: int) -> None:
+        for index in range(each):
+            stored = await append(stores[node], f"{node}-{sender}-{index}")
+            for other in stores:
+                if other is not stores[node]:
+                    other.sessions.heard("room", stored.epoch, stored.entry.seq)
+
+    before = commands(nodes, "insert")
+    async with asyncio.TaskGroup() as group:
+        for sender in range(senders):
+            for node in range(len(stores)):
+                group.create_task(send(node, sender))
+    total = len(stores) * each * senders
+    assert commands(nodes, "insert") - before < total / 4
+    keys = await stored_keys(stores[0])
+    assert len(keys) == total
+    longest = max(len(list(run)) for _, run in groupby(keys, lambda key: key[0]))
+    assert longest <= each * senders / 2
 
 
 async def test_a_number_that_went_to_another_node_is_not_read_if_that_node_tells(
@@ -257,19 +285,13 @@ async def test_a_number_that_went_to_another_node_is_not_read_if_that_node_tells
     await append(one, "a")
     told = await append(other, "b")
 
-    def finds() -> int:
-        with nodes.server.client() as client:
-            metrics = client.admin.command("serverStatus")["metrics"]
-        count: int = metrics["commands"]["find"]["total"]
-        return count
-
-    before = finds()
+    before = commands(nodes, "find")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(append(one, "c"))
         await asyncio.sleep(0.3)  # the number 2 is refused meanwhile
         one.sessions.heard("room", told.epoch, told.entry.seq)
     assert late.result().entry.seq == 3
-    assert finds() == before
+    assert commands(nodes, "find") == before
 
 
 async def test_an_entry_that_mongodb_refuses_is_its_senders_trouble(nodes: MongoNodes) -> None:

@@ -49,17 +49,22 @@ async def read_log(database: MongoDatabase, session_id: str) -> Log | None:
     session = await database.first("sessions", {"_id": session_id})
     if session is None:
         return None
+    made = Log(session, session["log"], 0, session["createdUs"])
+    return made if await read_end(database, made) else None
+
+
+async def read_end(database: MongoDatabase, log: Log) -> bool:
+    """Bring up to date where the log ends; return False if it is closed for ever."""
     newest = await database.first(
         "entries",
-        {"log": session["log"]},
+        {"log": log.id},
         fields={"seq": 1, "kind": 1, "atUs": 1},
         sort=[("seq", -1)],
     )
-    if newest is None:
-        return Log(session, session["log"], 0, session["createdUs"])
-    if newest["kind"] == CLOSED:  # deleted between the two reads
-        return None
-    return Log(session, session["log"], newest["seq"], newest["atUs"])
+    if newest is not None:
+        log.last_seq = max(log.last_seq, newest["seq"])  # more may have been heard meanwhile
+        log.at_us = newest["atUs"]
+    return newest is None or newest["kind"] != CLOSED
 
 
 def heads_pipeline(logs: Sequence[Any], *also: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Appending: what waits for one session is written together, with consecutive numbers."""
 
 import asyncio
-import random
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from chatops.errors import AppError, InternalError, StoreUnavailableError
 from chatops.sessions.model import Appended, Entry, NewEntry, SessionChange
 from chatops.stores import mongo_errors
 from chatops.stores.mongo_database import MongoDatabase
-from chatops.stores.mongo_entries import Log, entry_of, read_log
+from chatops.stores.mongo_entries import Log, entry_of, read_end, read_log
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +24,16 @@ FRESH_S = 5.0
 """How long what is known of a log is believed without being read again."""
 
 _PATIENCE_S = 10.0
-"""How long numbers may be lost to other nodes, one after the other, before a sender is told."""
+"""How long a number may be taken by what is not to be seen, before a sender is told."""
 
 _FIRST_WAIT_S = 0.002
 _LONGEST_WAIT_S = 0.05
+
+_TURN_S = 0.25
+"""How long one node writes on and on before it lets others in."""
+
+_SHORTEST_BREAK_S = 0.004
+_LONGEST_BREAK_S = 0.05
 
 
 @dataclass(slots=True, eq=False)
@@ -72,8 +78,11 @@ class SessionWriter:
     """Writes the entries of one session on this node, in the order of :meth:`add`.
 
     Numbers are taken by trying: the entry gets the number after the newest one, and of two nodes
-    that take the same the unique index lets one through; the other reads and tries the next. No
-    counter is kept anywhere, so no death leaves a hole.
+    that take the same the unique index lets one through; the other tries the next, with all that
+    waits by then. No counter is kept anywhere, so no death leaves a hole.
+
+    Nodes that write to one session at the same time take turns: who has just stored something
+    stops for a moment, until another has or did not want to.
 
     Attributes:
         busy: Whether something is being written.
@@ -90,11 +99,16 @@ class SessionWriter:
         self._waiting: deque[Waiting] = deque()
         self._log: Log | None = None
         self._read_s = 0.0
+        self._news = asyncio.Event()
+        self._others = self._passed = False
+        self._lost_s: float | None = None
+        self._lost_after = 0
+        self._break_until_s = self._let_in_s = 0.0
 
     def add(self, waiting: Waiting) -> None:
         """Queue the entry; its future is done when it is stored, or when it cannot be."""
         self._waiting.append(waiting)
-        self.used_s = asyncio.get_running_loop().time()
+        self.used_s = _now_s()
         if not self.busy:
             self.busy = True
             run, name = self._run(), f"append to {self._session_id}"
@@ -103,8 +117,10 @@ class SessionWriter:
 
     def heard(self, epoch: str, seq: int) -> None:
         """Take note that another node has stored entries up to ``seq``; it spares a try."""
-        if self._log is not None and self._log.epoch == epoch:
-            self._log.last_seq = max(self._log.last_seq, seq)
+        if self._log is not None and self._log.epoch == epoch and seq > self._log.last_seq:
+            self._log.last_seq = seq
+            self._others = True
+            self._news.set()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task is self.task and self.busy:  # cancelled before it had begun
@@ -118,11 +134,29 @@ class SessionWriter:
 
     async def _run(self) -> None:
         try:
-            while batch := self._take():
-                await self._write(batch)
+            while self._waiting:
+                await self._let_others_in()
+                await self._write(self._take())
         finally:
             self.busy = False
             self._give_up()
+
+    async def _let_others_in(self) -> None:
+        """Stop for a moment after something was stored, if others want to write here too."""
+        now_s = _now_s()
+        others, left_s = self._others, self._break_until_s - now_s
+        if left_s <= 0 or not (others or now_s - self._let_in_s > _TURN_S):
+            return
+        self._others, self._let_in_s = False, now_s
+        if not await self._hear_news(left_s) and others:
+            self._passed = True  # perhaps they do not tell
+
+    async def _hear_news(self, within_s: float) -> bool:
+        """Wait until another node tells that it has stored something, but no longer."""
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), within_s)
+        return self._news.is_set()
 
     def _take(self) -> list[Waiting]:
         """Return what is written next; one that changes the session goes alone."""
@@ -146,9 +180,10 @@ class SessionWriter:
         return batch
 
     async def _write(self, batch: list[Waiting]) -> None:
+        """Try to store the entries; those whose numbers went to others wait again."""
         try:
-            await self._store(batch)
-            await self._close(batch)
+            stored = await self._store(batch)
+            await self._close(stored)
         except StoreUnavailableError as error:
             _fail(batch, error)
             self._give_up()  # they would only wait for the same failure
@@ -163,55 +198,79 @@ class SessionWriter:
             _fail(batch, InternalError("The entry could not be stored.", "The log has the cause."))
         else:
             return
-        self._log = None
+        self._log = self._lost_s = None
 
-    async def _store(self, batch: Sequence[Waiting]) -> None:
-        """Store the entries, as often as others take their numbers.
+    async def _store(self, batch: list[Waiting]) -> Sequence[Waiting]:
+        """Try once to store the entries; return those that are, and queue again what is left.
 
         Raises:
             StoreUnavailableError: Those that are not settled may or may not be stored.
             NotFoundError: There is no such session.
         """
-        left = list(batch)
-        lost = 0
-        tried = False
-        now_s = asyncio.get_running_loop().time
-        began_s = now_s()
-        while left:
-            try:
-                known = await self._known()
-            except StoreUnavailableError as error:
-                raise (mongo_errors.unknown() if tried else mongo_errors.not_saved()) from error
-            tried = True
-            after = known.last_seq
-            done, problem = await self._insert(known, after, left)
-            for offset, one in enumerate(left[:done], start=1):
-                one.settle(_entry(one, after + offset), known.epoch, duplicate=False)
-            known.last_seq = max(known.last_seq, after + done)
-            left = left[done:]
-            if problem is None:
-                continue
-            before = len(left)
-            if problem != "number":
-                self._log = None
-            if problem == "repeat":
-                left = await self._without_repeats(await self._known(), left)
-            elif problem == "refused":
-                left.pop(0).fail(InternalError("The entry could not be stored."))
-            lost = 0 if done or len(left) < before else lost + 1
-            if lost:
-                await _pause(lost, now_s() - began_s)
-            if problem == "number" and known.last_seq == after + done:
-                self._log = None  # the node that has the number has not told of it: read
+        try:
+            known = await self._known()
+        except StoreUnavailableError as error:
+            lost = self._lost_s is not None
+            raise (mongo_errors.unknown() if lost else mongo_errors.not_saved()) from error
+        after, began_s = known.last_seq, _now_s()
+        done, problem = await self._insert(known, after, batch)
+        for offset, one in enumerate(batch[:done], start=1):
+            one.settle(_entry(one, after + offset), known.epoch, duplicate=False)
+        known.last_seq = max(known.last_seq, after + done)
+        if done:
+            now_s = _now_s()
+            break_s = min(max(3 * (now_s - began_s), _SHORTEST_BREAK_S), _LONGEST_BREAK_S)
+            self._break_until_s = now_s + break_s
+        if problem is None:
+            self._lost_s = None
+        else:
+            left = await self._left(problem, known, after + done, batch[done:])
+            self._waiting.extendleft(reversed(left))
+        return batch[:done]
+
+    async def _left(
+        self, problem: str, known: Log, last_seq: int, left: list[Waiting]
+    ) -> list[Waiting]:
+        """Settle what stopped the insert after ``last_seq``; return those that wait again."""
+        before = len(left)
+        if problem != "number":
+            self._log = None
+        if problem == "repeat":
+            left = await self._without_repeats(await self._known(), left)
+        elif problem == "refused":
+            left.pop(0).fail(InternalError("The entry could not be stored."))
+        if len(left) == before:
+            await self._lost(known, last_seq)
+        return left
+
+    async def _lost(self, known: Log, last_seq: int) -> None:
+        """Wait for word of the node that has the number after ``last_seq``, else read again.
+
+        Raises:
+            StoreUnavailableError: The log has not moved for too long.
+        """
+        now_s = _now_s()
+        if self._lost_s is None or last_seq != self._lost_after:
+            self._lost_s, self._lost_after = now_s, last_seq
+        self._others = True
+        waited_s = now_s - self._lost_s
+        if waited_s > _PATIENCE_S:
+            raise mongo_errors.crowded()
+        if known.last_seq == last_seq:
+            await self._hear_news(min(max(waited_s, _FIRST_WAIT_S), _LONGEST_WAIT_S))
+        self._passed = known.last_seq == last_seq
 
     async def _known(self) -> Log:
         """Return where the log stands: as we left it, or as it is read."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = _now_s()
+        if self._log is not None and self._passed and not await read_end(self._database, self._log):
+            self._log = None  # the session was deleted, and perhaps made anew
         if self._log is None or now_s - self._read_s > FRESH_S:
             self._log = await read_log(self._database, self._session_id)
             self._read_s = now_s
             if self._log is None:
                 raise mongo_errors.no_session()
+        self._passed = False
         return self._log
 
     async def _insert(
@@ -303,16 +362,8 @@ class SessionWriter:
             self._log = None
 
 
-async def _pause(lost: int, waited_s: float) -> None:
-    """Wait for word of the node that has the number, longer each time it is lost.
-
-    Raises:
-        StoreUnavailableError: It has gone on for too long.
-    """
-    if waited_s > _PATIENCE_S:
-        raise mongo_errors.crowded()
-    longest_s = min(_FIRST_WAIT_S * 2 ** min(lost, 8), _LONGEST_WAIT_S)
-    await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _fail(batch: Iterable[Waiting], error: Exception) -> None:
