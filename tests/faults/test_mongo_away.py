@@ -1,6 +1,8 @@
 """MongoDB paused, killed and back again: what is acked is there once, and nobody waits for long."""
 
 import asyncio
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
@@ -237,6 +239,17 @@ async def submit_again(store: MongoStore, name: str) -> str:
         except StoreUnavailableError:
             assert time.monotonic() < deadline_s
             await asyncio.sleep(0.1)
+
+
+async def test_a_node_killed_while_it_submits_does_not_keep_others_out(nodes: MongoNodes) -> None:
+    store = await nodes.open()
+    program = [sys.executable, "-m", "tests.support.mongo_killed_in_submit"]
+    dead = await asyncio.create_subprocess_exec(*program, nodes.uri, nodes.driver)
+    assert await dead.wait() == -signal.SIGKILL
+    begun_s = time.monotonic()
+    await submit(store.jobs, job("bt_alive", asker("alive")))
+    assert time.monotonic() - begun_s < 8
+    assert [one.id for one in await store.jobs.active()] == ["bt_alive"]
 
 
 async def test_a_server_whose_database_was_away_lives_again_when_it_is_back(

@@ -22,13 +22,14 @@ class MongoNodes:
         server: The MongoDB.
         name: Of the database.
         uri: Of it.
+        driver: Through which it is used.
     """
 
     def __init__(self, server: Mongod, driver: Driver, lease_s: float = LEASE_S) -> None:
         self.server = server
         self.name = f"t{uuid.uuid4().hex}"
         self.uri = server.uri(self.name)
-        self._driver = driver
+        self.driver: Driver = driver
         self._lease_s = lease_s
         self._supervisors: list[Supervisor] = []
         self._stores: list[MongoStore] = []
@@ -39,7 +40,7 @@ class MongoNodes:
         store = MongoStore(
             uri or self.uri,
             supervisor,
-            driver=self._driver,
+            driver=self.driver,
             lease_s=self._lease_s,
             floor_lease_s=self._lease_s,
         )

@@ -32,6 +32,7 @@ _MARGIN_S = 0.5
 """Longer than the driver's own limit, for what waits before the driver counts."""
 
 _CONFLICT_WAIT_S = 0.02
+_LOOK_EVERY_S = 0.5
 _ABORT_S = 0.25
 _CLOSE_S = 1.0
 _KILL_EVERY_S = 1.0
@@ -61,6 +62,7 @@ class MongoDatabase:
         self._database: Any = None
         self._collections: dict[Collection, Any] = {}
         self._timeout_s = TIMEOUT_MS / 1000
+        self._appname = "chatops"
 
     def __getitem__(self, name: Collection) -> Any:
         """Return the driver's collection.
@@ -118,8 +120,8 @@ class MongoDatabase:
             "serverSelectionTimeoutMS": SELECTION_TIMEOUT_MS,
             "connectTimeoutMS": TIMEOUT_MS,
             "timeoutMS": TIMEOUT_MS,
-            "appname": "chatops",
         }
+        self._appname = given.get("appname", self._appname)
         bounds = {name: value for name, value in bounds.items() if name.lower() not in given}
         promises = {
             "w": "majority",
@@ -128,6 +130,7 @@ class MongoDatabase:
             "readPreference": "primary",
             "retryWrites": True,
             "retryReads": True,
+            "appname": self._appname,
         }
         try:
             self._timeout_s = int(given.get("timeoutms", TIMEOUT_MS)) / 1000
@@ -244,7 +247,8 @@ class MongoDatabase:
         """Return what ``work`` returns, when all it did is committed together.
 
         ``work`` gets the driver's session, which it hands to every call; it may run several times,
-        since who meets another transaction begins again. What it raises undoes all.
+        since who meets another transaction begins again. What it raises undoes all. One that a
+        dead node has left open is ended before it has kept others out for longer than they wait.
 
         Raises:
             StoreUnavailableError: The commit may or may not have been done, or surely was not.
@@ -252,7 +256,8 @@ class MongoDatabase:
         from pymongo.errors import OperationFailure
 
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._timeout_s
+        deadline_s = loop.time() + 2 * self._timeout_s
+        look_s = loop.time() + _LOOK_EVERY_S
         while True:
             try:
                 return await self.call(lambda: self._transact(work), "save")
@@ -261,6 +266,9 @@ class MongoDatabase:
                     raise
                 if loop.time() > deadline_s:
                     raise mongo_errors.crowded() from error
+            if loop.time() > look_s:
+                look_s = loop.time() + _LOOK_EVERY_S
+                await self._end_abandoned()
             await asyncio.sleep(random.uniform(0.0, _CONFLICT_WAIT_S))  # noqa: S311
 
     async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
@@ -288,6 +296,19 @@ class MongoDatabase:
         finally:
             await session.end_session()
         return result
+
+    async def _end_abandoned(self) -> None:
+        """End transactions that are older than one of a living node can be."""
+        from pymongo.errors import PyMongoError
+
+        admin, oldest_us = self._client.admin, int((self._timeout_s + _MARGIN_S) * 1e6)
+        which = {"appName": self._appname, "transaction.timeOpenMicros": {"$gt": oldest_us}}
+        left = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": which}]
+        with contextlib.suppress(PyMongoError):
+            found = await admin.command({"aggregate": 1, "pipeline": left, "cursor": {}})
+            for one in found["cursor"]["firstBatch"]:
+                log.warning("transaction_abandoned", by=one.get("client"))
+                await admin.command("killSessions", [{"id": one["lsid"]["id"]}])
 
     async def _kill(self, session_id: Any) -> None:
         """End a transaction that the server may not have heard the end of: it keeps others out.
