@@ -4,9 +4,10 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from tests.contracts.jobs import NOW, asker, job, submit
 from tests.support.mongo import MongoNodes, append, make_room, mongo_nodes, stored_keys
-from tests.support.services import Mongod, mongod
+from tests.support.services import Mongod, mongod, replica_set
 
 PATIENCE_S = 60.0
 
@@ -142,10 +143,13 @@ async def test_what_is_not_sent_is_surely_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
+@pytest.mark.parametrize("servers", [mongod, pytest.param(replica_set, marks=pytest.mark.long)])
 async def test_killed_in_a_burst_every_acked_entry_is_there_once(
-    tmp_path: Path, driver: Driver
+    tmp_path: Path,
+    driver: Driver,
+    servers: Callable[[Path], AbstractContextManager[Any]],
 ) -> None:
-    with mongod(tmp_path) as server:
+    with servers(tmp_path) as server:
         nodes = MongoNodes(server, driver)
         stores = [await nodes.open(), await nodes.open()]
         await make_room(stores[0])
@@ -165,7 +169,7 @@ async def test_killed_in_a_burst_every_acked_entry_is_there_once(
             for _ in range(2):
                 await asyncio.sleep(0.5)
                 before = len(acked)
-                server.kill()
+                await asyncio.to_thread(server.kill)
                 await asyncio.to_thread(server.restart)
                 deadline_s = time.monotonic() + PATIENCE_S
                 while len(acked) < before + 64:

@@ -159,6 +159,87 @@ class Mongod(Service):
             client.drop_database(database)
 
 
+class _Member(Mongod):
+    """A mongod of which several are to be one replica set."""
+
+    def _ready(self, port: int) -> None:
+        with self.client(port) as client:
+            client.admin.command("ping")
+
+
+class ReplicaSet:
+    """Three mongods that are one replica set; to kill it is to kill its primary."""
+
+    def __init__(self, folder: Path) -> None:
+        self._members = [_Member(folder / str(number)) for number in range(3)]
+        self._killed: Mongod | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it has a primary."""
+        for member in self._members:
+            member.start()
+        hosts = [f"127.0.0.1:{member.port}" for member in self._members]
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        settings = {"electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 300}
+        config = {"_id": "rs0", "members": members, "settings": settings}
+        with self._members[0].client() as client:
+            client.admin.command("replSetInitiate", config)
+        self._primary()
+
+    def uri(self, database: str) -> str:
+        """Return the address of a database of it."""
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self._members)
+        return f"mongodb://{hosts}/{database}?replicaSet=rs0"
+
+    def client(self) -> "pymongo.MongoClient[dict[str, Any]]":
+        """Return a plain client of the primary; the caller closes it."""
+        return self._primary().client()
+
+    def drop(self, database: str) -> None:
+        """Delete the database."""
+        self._primary().drop(database)
+
+    def kill(self) -> None:
+        """End the primary at once, as a power cut does."""
+        self._killed = self._primary()
+        self._killed.kill()
+
+    def restart(self) -> None:
+        """Wait until another is primary, and start the one that was killed again."""
+        assert self._killed is not None
+        self._primary()
+        self._killed.restart()
+        self._killed = None
+
+    def end(self) -> None:
+        """End all of it."""
+        for member in self._members:
+            member.kill()
+
+    def _primary(self) -> Mongod:
+        deadline = time.monotonic() + _START_WITHIN_S
+        while time.monotonic() < deadline:
+            for member in self._members:
+                if member is self._killed:
+                    continue
+                with member.client() as client, contextlib.suppress(PyMongoError):
+                    if client.admin.command("hello")["isWritablePrimary"]:
+                        return member
+            time.sleep(0.05)
+        raise AssertionError("the replica set has no primary")
+
+
+@contextlib.contextmanager
+def replica_set(folder: Path) -> Iterator[ReplicaSet]:
+    """Run a replica set of three in the folder until the block ends."""
+    servers = ReplicaSet(folder)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.end()
+
+
 @contextlib.contextmanager
 def mongod(folder: Path, *, replica_set: bool = True) -> Iterator[Mongod]:
     """Run a mongod in the folder until the block ends."""
