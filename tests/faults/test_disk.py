@@ -1,10 +1,7 @@
 """Disks that are full, read-only or damaged, and other bad starts: words, and nothing lost."""
 
 import asyncio
-import errno
-import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,33 +10,12 @@ import pytest
 from psutil import RLIM_INFINITY
 
 from tests.support.caller import Caller, RefusedError
+from tests.support.disk import fill_the_disk, in_own_namespace
 from tests.support.log import check_numbers, stored_log
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def in_own_namespace(folder: Path, mount: str) -> list[str]:
-    """Return the start of a command that runs the rest where ``mount`` was done."""
-    if shutil.which("unshare") is None:
-        pytest.skip("needs Linux with unshare")
-    folder.mkdir()
-    prefix = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
-    if subprocess.run([*prefix, mount, str(folder)], check=False, capture_output=True).returncode:
-        pytest.skip("this system does not let the test mount anything")
-    return [*prefix, f'{mount}; exec "$@"', str(folder)]
-
-
-def fill_the_disk(ballast: Path) -> None:
-    """Write the file until no byte is left."""
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
 
 
 async def failed_start(server: ServerProcess) -> str:

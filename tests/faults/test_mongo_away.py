@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from chatops.sessions.model import Appended
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
 from tests.contracts.jobs import NOW, asker, job, submit
+from tests.support.disk import fill_the_disk, small_disk
 from tests.support.mongo import MongoNodes, append, make_room, mongo_nodes, stored_keys
 from tests.support.services import Mongod, mongod, replica_set
+from tests.support.waiting import until
 
 PATIENCE_S = 60.0
 
@@ -179,6 +182,46 @@ async def test_killed_in_a_burst_every_acked_entry_is_there_once(
         keys = await stored_keys(stores[1])
         assert len(set(keys)) == len(keys)
         assert {key: keys.index(key) + 1 for key in keys} == acked
+        await nodes.close()
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_a_full_disk_of_mongodb_costs_nothing_that_was_acked(
+    tmp_path: Path, driver: Driver
+) -> None:
+    folder = tmp_path / "disk"
+    with small_disk(folder, "350m") as (prefix, inside), mongod(folder, prefix=prefix) as server:
+        nodes = MongoNodes(server, driver)
+        store = await nodes.open()
+        await make_room(store)
+        acked: dict[str, int] = {}
+        refused: dict[str, StoreUnavailableError] = {}
+
+        async def send(sender: int) -> None:
+            index = 0
+            while not refused:
+                key = f"{sender}-{index}-{token_hex(2000)}"
+                index += 1
+                try:
+                    acked[key] = (await append(store, key)).entry.seq
+                except StoreUnavailableError as error:
+                    refused[key] = error
+
+        async with asyncio.TaskGroup() as group:
+            for sender in range(16):
+                group.create_task(send(sender))
+            await until(lambda: len(acked) > 100, PATIENCE_S, "some are stored")
+            await asyncio.to_thread(fill_the_disk, inside / "ballast")
+        assert all(error.retry_after_s for error in refused.values())
+        await until(lambda: server.ended, 10, "mongod gives up, as it does without room")
+        (inside / "ballast").unlink()
+        server.kill()
+        await asyncio.to_thread(server.restart)
+        for key in refused:
+            acked[key] = (await insist(store, key)).entry.seq
+        keys = await stored_keys(store)
+        assert {key: keys.index(key) + 1 for key in keys} == acked
+        assert len(set(keys)) == len(keys)
         await nodes.close()
 
 

