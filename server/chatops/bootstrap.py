@@ -115,7 +115,7 @@ class Node:
             self.supervisor,
         )
         self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
-        questions = Questions(self.sessions, self.turns)
+        questions = Questions(self.sessions, self.turns, settings.assistant_waiting)
         tools = Toolbox(
             sessions=self.sessions,
             jobs=self.jobs,

@@ -144,6 +144,12 @@ class Settings(BaseSettings):
         description="Which messages of a new session the assistant answers: all, those to it "
         "(`addressed`), or none (`off`); `/assistant` changes it.",
     )
+    assistant_waiting: int = Field(
+        10,
+        ge=0,
+        description="Questions of one person that may wait for their answers in a session, the one "
+        "that is being answered included; 0 = any number.",
+    )
     models_file: Path | None = Field(
         None,
         description="File (TOML) of more models and policies, or of others in the place of those "

@@ -3,11 +3,13 @@
 import re
 from collections import OrderedDict
 
+from chatops.access.identity import Person
 from chatops.assistant.answering import switched_off
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.client import no_model
 from chatops.assistant.speaking import told
 from chatops.assistant.turns import Turns
+from chatops.errors import QueueFullError
 from chatops.sessions.service import Sessions
 
 _ADDRESSED = re.compile(r"(?<![\w@.])[@＠]assistant(?![a-z0-9_])", re.IGNORECASE)
@@ -19,9 +21,11 @@ _ROOMS_TOLD = 10_000
 class Questions:
     """Decides whether a message is a question, and hands questions to the turns."""
 
-    def __init__(self, sessions: Sessions, turns: Turns) -> None:
+    def __init__(self, sessions: Sessions, turns: Turns, waiting: int) -> None:
+        """Make it; ``waiting`` questions of a person may wait in a session, 0: any number."""
         self._sessions = sessions
         self._turns = turns
+        self._waiting = waiting
         self._told: OrderedDict[str, None] = OrderedDict()
 
     @property
@@ -29,18 +33,51 @@ class Questions:
         """Whether there is a model to answer."""
         return self._turns.available
 
-    async def wanted(self, session_id: str, content: str, ask: AskOptions | None = None) -> bool:
+    async def wanted(
+        self,
+        session_id: str,
+        person: Person,
+        content: str,
+        *,
+        key: str | None = None,
+        ask: AskOptions | None = None,
+    ) -> bool:
         """Return whether the assistant is to answer a message, if there is one.
 
         Raises:
+            QueueFullError: It is, but too many of the person's questions wait already.
             AssistantOffError: With ``ask``: there is no model, or the room has switched it off.
             ModelNotAllowedError: With ``ask``: not by that model.
         """
         if ask is not None:
             await self.check(session_id, ask)
-            return True
-        mode = await self._sessions.mode(session_id)
-        return mode == "always" or (mode == "addressed" and _ADDRESSED.search(content) is not None)
+        else:
+            mode = await self._sessions.mode(session_id)
+            to_it = mode == "addressed" and _ADDRESSED.search(content) is not None
+            if not to_it and mode != "always":
+                return False
+        if self.available:
+            await self.check_place(session_id, person, key)
+        return True
+
+    async def check_place(self, session_id: str, person: Person, key: str | None = None) -> None:
+        """Return if one more question of the person may wait in the session.
+
+        Two that come at the same moment over two connections may both find the last place. The
+        question that is stored under ``key`` already does not count.
+
+        Raises:
+            QueueFullError: So many wait already.
+        """
+        if not self._waiting:
+            return
+        found = await self._sessions.open_questions(session_id)
+        mine = [one.payload.get("clientMessageId") for one in found if one.author_id == person.id]
+        if sum(key is None or one != key for one in mine) >= self._waiting:
+            raise QueueFullError(
+                f"{len(mine)} of your questions wait for an answer here, so this one gets none.",
+                "Ask again when they have been answered.",
+            )
 
     async def check(self, session_id: str, ask: AskOptions) -> None:
         """Return if a question would be answered.

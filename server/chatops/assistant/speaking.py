@@ -188,8 +188,8 @@ def _last_word(ending: Ending, *, said: bool) -> str:
     return "" if said else "*The model said nothing.*"
 
 
-def told(error: AppError, session_id: str) -> dict[str, Any]:
-    """Return the ``error`` of the wire for a whole room."""
+def told(error: AppError, session_id: str, key: str | None = None) -> dict[str, Any]:
+    """Return the ``error`` of the wire, for a whole room or for who sent the message of the key."""
     return WireError(
         message=error.message,
         code=error.code,
@@ -197,6 +197,7 @@ def told(error: AppError, session_id: str) -> dict[str, Any]:
         request_id=new_id("req"),
         session_id=session_id,
         retry_after_seconds=error.retry_after_s,
+        client_message_id=key,
     ).to_wire()
 
 

@@ -12,6 +12,7 @@ from chatops.access.identity import Person
 from chatops.access.permissions import Action, Target, authorize
 from chatops.assistant.asking import AskOptions
 from chatops.assistant.questions import Questions
+from chatops.assistant.speaking import told
 from chatops.chat.doubts import Doubts
 from chatops.dispatch.dispatcher import Call, Dispatcher
 from chatops.dispatch.parser import is_command, literal
@@ -22,6 +23,7 @@ from chatops.errors import (
     BadPayloadError,
     InternalError,
     NotFoundError,
+    QueueFullError,
     StoreUnavailableError,
 )
 from chatops.logs import about
@@ -88,13 +90,15 @@ class Chat:
         comes after it.
 
         The same ``key`` of the same author is stored, and acted upon, once; a repeat returns
-        what became of the first.
+        what became of the first. A question for which there is no place is no more than a message,
+        and its author alone is told.
 
         Raises:
             BadPayloadError: Nothing but white space.
             UnknownCommandError, BadParameterError: The command was not understood; the room
                 does not see it.
-            AssistantOffError, ModelNotAllowedError: With ``ask``: nobody would answer.
+            AssistantOffError, ModelNotAllowedError, QueueFullError: With ``ask``: nobody would
+                answer.
         """
         if is_command(content):
             return await self._command(
@@ -103,7 +107,13 @@ class Chat:
         if not content.strip():
             raise BadPayloadError("This message is empty.", "Type something and send it again.")
         authorize(author, Action.POST, Target(session_id=session_id))
-        asks = await self._questions.wanted(session_id, content, ask)
+        full: QueueFullError | None = None
+        try:
+            asks = await self._questions.wanted(session_id, author, content, key=key, ask=ask)
+        except QueueFullError as error:
+            if ask is not None:
+                raise
+            asks, full = False, error
         entry = user_message(
             session_id,
             author,
@@ -118,6 +128,8 @@ class Chat:
         done = await self._sessions.append(session_id, entry)
         if asks and not done.duplicate:
             self._questions.asked(session_id)
+        if full is not None and not done.duplicate:
+            whisper("error", told(full, session_id, key))
         return Posted(done.entry.payload, done.entry.command_id)
 
     async def execute(

@@ -75,6 +75,7 @@ class Asking:
     async def may_ask(self, ctx: CommandContext, _given: AskAssistant) -> None:
         """Refuse a question that nobody would answer."""
         await self._tools.questions.check(ctx.session_id, AskOptions())
+        await self._tools.questions.check_place(ctx.session_id, ctx.person)
 
     async def ask(self, ctx: CommandContext, _given: AskAssistant) -> Deferred:
         """Begin the turn; the message that asks is stored."""
