@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from chatops.access.identity import ASSISTANT, Person
@@ -11,7 +12,7 @@ from chatops.assistant.briefing import Briefing
 from chatops.assistant.calls import Caller, ModelCalls
 from chatops.assistant.catalogue import ModelConfig
 from chatops.assistant.figures import Figures, FigureWriter
-from chatops.assistant.history import ENTRIES, conversation, spoken
+from chatops.assistant.history import conversation, recent, spoken
 from chatops.assistant.messages import Completion, Message, Request, Tool, ToolCall
 from chatops.assistant.ports import AnswerCache
 from chatops.assistant.tools import Toolbelt, Tools
@@ -211,11 +212,7 @@ class Answerer:
         briefing = await self._briefing.write(question.session_id, options)
         earlier: list[Message] = []
         if options.history:
-            first = max(question.seq - ENTRIES, 1)
-            entries = await self._sessions.read(question.session_id, first - 1, ENTRIES)
-            # While the question waited, those before it were answered.
-            later = await self._sessions.read(question.session_id, question.seq, ENTRIES)
-            told = [*entries, *later]
+            told = await recent(partial(self._sessions.read, question.session_id), question)
             earlier = conversation(told, question)
             for entry in told:
                 for one in (entry.payload.get("metadata") or {}).get("figures", ()):

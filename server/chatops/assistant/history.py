@@ -1,6 +1,6 @@
 """What the model is told of the room: its newest turns, each word with its speaker."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from chatops.assistant.messages import Message
@@ -11,10 +11,39 @@ TURNS = 10
 """Questions before the present one that the model is told, with all that was said since."""
 
 ENTRIES = 300
-"""Newest entries that are looked at for them."""
+"""Newest entries that are looked at for them, at most."""
+
+PAGE = 30
+"""Entries that are read at once; results of commands may be long."""
 
 _MOST_CHARACTERS = 24_000
 _MOST_OF_RESULT = 800
+
+
+async def recent(
+    read: Callable[[int, int], Awaitable[Sequence[Entry]]], question: Entry
+) -> list[Entry]:
+    """Return the entries that :func:`conversation` tells of, oldest first, and few others.
+
+    Args:
+        read: Returns at most so many entries (second) of the log after a number (first).
+        question: The present question. While it waited, those before it were answered.
+    """
+    found: list[Entry] = []
+    first, full = question.seq, False
+    while not full:
+        # One page more than is told: an answer may be far behind its question.
+        full = _told(found, question)[1]
+        start = max(first - PAGE, question.seq - ENTRIES, 1)
+        page = [one for one in await read(start - 1, first - start) if one.seq < first]
+        if not page:
+            break
+        found, first = [*page, *found], start
+    after = question.seq
+    while after < question.seq + ENTRIES and (later := await read(after, PAGE)):
+        found += [one for one in later if _reply_to(one) is not None]
+        after = later[-1].seq
+    return found
 
 
 def conversation(entries: Sequence[Entry], question: Entry) -> list[Message]:
@@ -23,6 +52,11 @@ def conversation(entries: Sequence[Entry], question: Entry) -> list[Message]:
     The newest ten turns, or fewer if they are long; a turn goes back to the question that began
     it. What people said to each other meanwhile belongs to it, and what commands gave.
     """
+    return _told(entries, question)[0]
+
+
+def _told(entries: Sequence[Entry], question: Entry) -> tuple[list[Message], bool]:
+    """Return what is told, and whether older entries would add nothing to it."""
     told: list[Message] = []
     turns, length = 0, 0
     for entry in reversed(_before(entries, question)):
@@ -31,14 +65,14 @@ def conversation(entries: Sequence[Entry], question: Entry) -> list[Message]:
             continue
         length += len(message.content)
         if length > _MOST_CHARACTERS:
-            break
+            return told[::-1], True
         told.append(message)
         if message.role == "assistant":
             turns += 1
         if turns > TURNS:
             told.pop()
-            break
-    return told[::-1]
+            return told[::-1], True
+    return told[::-1], False
 
 
 def _before(entries: Sequence[Entry], question: Entry) -> list[Entry]:
