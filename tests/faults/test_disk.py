@@ -73,7 +73,7 @@ async def test_a_full_disk_is_told_to_the_sender_and_costs_nothing_that_was_acke
         page = await ben.ask("joinSession", sessionId="room", afterSeq=0)
         assert [entry["seq"] for entry in page["entries"]] == sorted(acked.values())
         assert len(ben.all("message")) == len(acked)
-        assert ben.all("error") == []
+        assert {error["code"] for error in ben.all("error")} <= {"assistant_off"}
         await asyncio.to_thread(inside.unlink)
         acked[key] = await send(ann, "x" * 4000, key)
         entries = await stored_log(server.url, "room")

@@ -12,6 +12,9 @@ from chatops.errors import RateLimitedError
 MAX_PEOPLE = 10_000
 """People whose allowance is kept; the one first met is forgotten for another."""
 
+MOST_DEBT = 8
+"""Bursts that may be owed for use elsewhere: so a person on nine nodes still has one rate."""
+
 WORTH_TELLING = 3
 """Uses in a second that other nodes are told of."""
 
@@ -58,17 +61,18 @@ class TokenBucket:
         self._tokens -= 1.0
 
     def charge(self, tokens: int, now: float) -> None:
-        """Take tokens that were used elsewhere; the debt is never more than one burst."""
+        """Take tokens that were used elsewhere; ``MOST_DEBT`` bursts are the most that is owed."""
         burst = float(self._rate.burst)
         saved = min(burst, self._tokens + (now - self._at) * self._rate.per_s)
-        self._tokens, self._at = max(saved - tokens, -burst), now
+        self._tokens, self._at = max(saved - tokens, -MOST_DEBT * burst), now
 
 
 class PersonRates:
     """Allowances of people, over all their connections: those here, and by hearsay those elsewhere.
 
     Nodes tell each other once a second who used how much, so a person on three nodes has one
-    allowance, give or take a second. A node that hears nothing limits by what it sees.
+    allowance: at once as much as the nodes let through in the second before they are told, and in
+    the long run its rate. A node that hears nothing limits by what it sees.
     """
 
     def __init__(self, rate: Rate) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatops.access.rates import MAX_PEOPLE, PersonRates, Rate
+from chatops.access.rates import MAX_PEOPLE, MOST_DEBT, PersonRates, Rate
 from chatops.errors import RateLimitedError
 
 RATE = Rate(per_s=2.0, burst=4)
@@ -32,8 +32,8 @@ def test_what_was_used_elsewhere_counts_and_the_debt_is_bounded() -> None:
     rates.used_elsewhere({"ann": 10**9}, 0.0)
     with pytest.raises(RateLimitedError) as refused:
         rates.take("ann", 0.0)
-    assert refused.value.retry_after_s == 2.5  # a burst of debt and one token, at two a second
-    assert spend(rates, "ann", 4.0) == 4
+    assert refused.value.retry_after_s == (MOST_DEBT * 4 + 1) / 2  # and one token, at two a second
+    assert spend(rates, "ann", (MOST_DEBT + 1) * 2.0) == 4
 
 
 def test_two_nodes_that_tell_each_other_let_through_about_one_allowance() -> None:
@@ -48,6 +48,21 @@ def test_two_nodes_that_tell_each_other_let_through_about_one_allowance() -> Non
         here.used_elsewhere(used[1], second + 0.5)
     # One node alone lets 20 + 19 x 10 through; without hearsay two let through twice as much.
     assert 200 <= through <= 260
+
+
+@pytest.mark.parametrize("rest_s", [1, 4, 8, 12])
+def test_bursts_on_many_nodes_at_once_do_not_make_the_rate_higher(rest_s: int) -> None:
+    rate = Rate(per_s=10.0, burst=20)
+    nodes = [PersonRates(rate) for _ in range(6)]
+    through = 0
+    for second in range(0, 240, rest_s):
+        through += sum(spend(node, "ann", float(second)) for node in nodes)
+        used = [node.used() for node in nodes]
+        for node, own in zip(nodes, used, strict=True):
+            for told in used:
+                if told is not own:
+                    node.used_elsewhere(told, second + 0.5)
+    assert through <= 240 * 10 * 1.1 + 6 * 20
 
 
 def test_idle_talk_is_not_told_and_nothing_is_told_twice() -> None:
