@@ -1,9 +1,9 @@
 """The address of Redis in the words of Celery, which has its own for Sentinels, sockets and TLS."""
 
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
-from chatops.errors import BadParameterError
+from chatops.redis_address import Sentinels, sentinels, unreadable
 
 TIMEOUT_S = 2.0
 """Seconds that Redis may take for anything before it counts as away."""
@@ -30,17 +30,13 @@ def broker_settings(url: str, prefix: str) -> dict[str, Any]:
     try:
         return {"broker_transport_options": options, **_address(url, options)}
     except ValueError as error:
-        raise BadParameterError(
-            "The address of Redis in REDIS_URL cannot be read.",
-            "Write redis://[user:password@]host:6379/0, rediss:// for TLS, unix:///path, or "
-            "redis+sentinel://host:26379,host:26379/service.",
-        ) from error
+        raise unreadable() from error
 
 
 def _address(url: str, options: dict[str, Any]) -> dict[str, Any]:
+    if (asked := sentinels(url)) is not None:
+        return {"broker_url": _sentinels(asked, options)}
     parts = urlsplit(url)
-    if parts.scheme == "redis+sentinel":
-        return {"broker_url": _sentinels(url, options)}
     if parts.scheme == "unix":
         return {"broker_url": _socket_file(url)}
     if parts.scheme == "rediss":
@@ -53,24 +49,19 @@ def _address(url: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"broker_url": url}
 
 
-def _sentinels(url: str, options: dict[str, Any]) -> str:
+def _sentinels(asked: Sentinels, options: dict[str, Any]) -> str:
     """Return the Sentinels, and put the name of the service into the options."""
-    parts = urlsplit(url)
-    login, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = login.partition(":")
-    *database, service = parts.path.strip("/").split("/")
-    if not hosts or not service:
-        raise ValueError(parts.scheme)
-    options["master_name"] = service
+    options["master_name"] = asked.service
     options["sentinel_kwargs"] = {
         "socket_timeout": TIMEOUT_S,
-        **({"username": unquote(user)} if user else {}),
-        **({"password": unquote(password)} if password else {}),
+        **({"username": asked.user} if asked.user else {}),
+        **({"password": asked.password} if asked.password else {}),
     }
-    number = int(database[0]) if database else 0
-    front = f"{login}@" if login else ""
-    addresses = [host if ":" in host else f"{host}:26379" for host in hosts.split(",")]
-    return ";".join(f"sentinel://{front}{address}/{number}" for address in addresses)
+    login = f"{quote(asked.user, safe='')}:{quote(asked.password, safe='')}@"
+    front = login if asked.user or asked.password else ""
+    return ";".join(
+        f"sentinel://{front}{name}:{port}/{asked.database}" for name, port in asked.hosts
+    )
 
 
 def _socket_file(url: str) -> str:
