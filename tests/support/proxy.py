@@ -1,21 +1,23 @@
 """A TCP proxy on the way to a server, to cut connections where a network would."""
 
 import asyncio
+import ssl
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 
 class CuttingProxy:
-    """Forwards bytes both ways until it is told to cut.
+    """Forwards bytes both ways until it is told to cut; with ``tls`` clients must speak that.
 
     Attributes:
         url: Where clients connect.
         cuts: Connections cut so far.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(target)
+        self._tls = tls
         self._host, self._port = parts.hostname or "", parts.port or 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -26,7 +28,7 @@ class CuttingProxy:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import secrets
+import ssl
 import time
 from urllib.parse import urlsplit
 
@@ -48,7 +49,16 @@ async def check_redis(url: str, prefix: str) -> list[Finding]:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
             return [_no_entry(where)]
         return [failed(CHECK, f"{where} refuses to work", "Look into the log of Redis.")]
-    except (RedisError, OSError, TimeoutError):
+    except (RedisError, OSError, TimeoutError) as error:
+        if (untrusted := _untrusted(error)) is not None:
+            return [
+                failed(
+                    CHECK,
+                    f"the certificate of {where} is not trusted: {untrusted}",
+                    "Name who signed it, as in rediss://host:6380/0?ssl_ca_certs=/path/ca.pem, and "
+                    "the host as the certificate does.",
+                )
+            ]
         return [
             failed(
                 CHECK,
@@ -58,6 +68,15 @@ async def check_redis(url: str, prefix: str) -> list[Finding]:
         ]
     finally:
         await client.aclose()
+
+
+def _untrusted(error: BaseException | None) -> str | None:
+    """Return what is wrong with the server's certificate, if that was the cause."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return None
 
 
 async def _answers(client: Redis, where: str) -> Finding:
