@@ -16,7 +16,8 @@ from tests.contracts.conftest import LEASE_S, OpenStore
 
 ANN = Person("client:ann", "Ann")
 BEN = Person("client:ben", "김벤")
-SAYING = Saying("msg_1", "msg_2", "So far")
+STEP = {"command": "/strategies", "arguments": {"$set": {"a.b": None}}, "durationMs": 3}
+SAYING = Saying("msg_1", "msg_2", "So far", {"model": "gpt-4o", "steps": [STEP]})
 NEXT = Saying("msg_3", "msg_4", "")
 
 T = TypeVar("T")

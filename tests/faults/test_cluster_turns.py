@@ -13,7 +13,7 @@ from tests.support.assisted import answer, ask, replies_to
 from tests.support.caller import Caller
 from tests.support.fleet import Fleet, fleet
 from tests.support.log import check_numbers, stored_log
-from tests.support.provider import KEY, Provider, Say, running_provider
+from tests.support.provider import KEY, Asked, Provider, Say, running_provider
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
 
@@ -25,6 +25,7 @@ pytestmark = [
 SESSION = "desk"
 LONG = " ".join(f"word{number}" for number in range(2_000))
 SLOW = Say(" ".join(LONG.split()[:900]), pause_s=0.02)
+LOOK = Say("", tools=(Asked("call_1", "symbols", "{}"),))
 
 
 @asynccontextmanager
@@ -97,7 +98,7 @@ async def test_questions_on_all_nodes_get_one_answer_each_in_order(tmp_path: Pat
         Caller(made.urls[2], SESSION, "Cho") as cho,
     ):
         asked: list[str] = []
-        for number in range(12):
+        for number in range(10):
             people = (ann, ben, cho)
             asked += await asyncio.gather(*(ask(one, f"question {number}") for one in people))
         for question in asked:
@@ -106,13 +107,29 @@ async def test_questions_on_all_nodes_get_one_answer_each_in_order(tmp_path: Pat
         for url in made.urls:
             answers.append(await one_answer_each(url))
         assert answers[0] == answers[1] == answers[2]
-        assert len(provider.written) == 36
+        assert len(provider.written) == 30
+
+
+async def test_what_waits_on_one_node_takes_its_place_on_another(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path) as (made, provider),
+        Caller(made.urls[0], SESSION, "Ann") as here,
+        Caller(made.urls[1], SESSION, "Ann") as there,
+    ):
+        provider.answers.append(SLOW)
+        for number in range(5):
+            await ask(here, f"question {number}")
+            await ask(there, f"question {number}")
+        last = await ask(there, "And one more?")
+        assert (await there.hears("error", lambda _: True))["code"] == "queue_full"
+        await here.hears("message", lambda one: one["id"] == last)
+        assert not here.all("error")
 
 
 @pytest.mark.parametrize("how", ["kill", "pause", "stop"])
 async def test_a_node_that_goes_in_mid_answer_leaves_one_end(tmp_path: Path, how: str) -> None:
     async with cluster(tmp_path) as (made, provider):
-        provider.answers.append(SLOW)
+        provider.answers += [LOOK, SLOW]
         async with Caller(made.urls[1], SESSION, "Ben") as ben:
             async with Caller(made.urls[0], SESSION, "Ann") as ann:
                 question = await ask(ann, "Tell me all")
@@ -122,6 +139,7 @@ async def test_a_node_that_goes_in_mid_answer_leaves_one_end(tmp_path: Path, how
             ended = await answer(ben, question)
             assert ended["metadata"]["outcome"] == "interrupted"
             assert ended["content"].startswith("word0 word1 word2")
+            assert [one["command"] for one in ended["metadata"]["steps"]] == ["/symbols"]
             assert (await answer(ben, waiting))["metadata"]["outcome"] == "completed"
             if how == "pause":
                 made.nodes[0].resume()
@@ -139,7 +157,7 @@ async def test_a_server_alone_that_is_killed_ends_its_turn_when_it_is_back(tmp_p
     async with running_provider() as provider:
         settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": provider.url}
         async with ServerProcess(tmp_path / "data", **settings) as server:
-            provider.answers.append(SLOW)
+            provider.answers += [LOOK, SLOW]
             async with Caller(server.url, SESSION, "Ann") as ann:
                 question = await ask(ann, "Tell me all")
                 await ann.hears("messageDelta", lambda one: one["index"] >= 20)
@@ -153,6 +171,7 @@ async def test_a_server_alone_that_is_killed_ends_its_turn_when_it_is_back(tmp_p
                 assert replies_to(ended) == question
                 assert ended["metadata"]["outcome"] == "interrupted"
                 assert ended["content"].startswith("word0 word1 word2")
+                assert [one["command"] for one in ended["metadata"]["steps"]] == ["/symbols"]
                 assert replies_to(then) == waiting
 
 

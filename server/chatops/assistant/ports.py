@@ -1,9 +1,9 @@
 """What the assistant needs from outside; the docstrings are the contract."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from chatops.access.identity import Person
 from chatops.assistant.usage import GroupBy, Spent, UsageFilter, UsageRecord, UsageTotal
@@ -51,11 +51,13 @@ class Saying:
         turn: Id of the message that is answered; empty before one was chosen.
         message_id: Id that the answer will have.
         text: What has been said so far.
+        about: What is kept with the answer: the model, the tools' runs, the figures; JSON values.
     """
 
     turn: str = ""
     message_id: str = ""
     text: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,11 @@ class Speaking:
 
     def entries(self, ending: Ending) -> list[NewEntry]:
         """Return what the log gets of it."""
-        return ended(self._question, self.message_id, self.text, ending, self._progress.metadata())
+        return ended(self._question, self.message_id, self.text, ending, self.about())
+
+    def about(self) -> dict[str, Any]:
+        """Return what is kept with the answer, as far as it has come."""
+        return self._progress.metadata()
 
     async def _answer(self, answerer: Answerer) -> None:
         try:

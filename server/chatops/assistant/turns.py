@@ -190,7 +190,7 @@ class Turns:
             del self._speaking[session_id]
 
     async def _keep(self, speaking: Speaking, fence: int) -> Floor | None:
-        saying = Saying(speaking.turn, speaking.message_id, speaking.text)
+        saying = Saying(speaking.turn, speaking.message_id, speaking.text, speaking.about())
         return await self._floors.keep(speaking.session_id, fence, saying)
 
     async def _keep_on(self, speaking: Speaking, fence: int) -> None:
@@ -246,7 +246,7 @@ class Turns:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _end_for(self, left: Floor) -> None:
-        """End the turn of a node that has gone, with what it had said."""
+        """End the turn of a node that has gone, with what it had said and done."""
         fence = await self._floors.seize(left.session_id, left.fence)
         if fence is None:
             return  # another node was faster
@@ -254,7 +254,7 @@ class Turns:
         for question in await self._sessions.open_questions(left.session_id):
             if question.payload["id"] == left.saying.turn:
                 said = left.saying
-                ends = ended(question, said.message_id, said.text, _INTERRUPTED)
+                ends = ended(question, said.message_id, said.text, _INTERRUPTED, said.about)
                 await self._conclude(left.session_id, ends)
         # Not where that failed: the floor lapses again, and the turn gets its end then.
         await self._give_back(left.session_id, fence)

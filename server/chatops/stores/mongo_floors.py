@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from chatops.access.identity import Person
 from chatops.assistant.ports import FLOOR_LEASE_S, Floor, FloorStore, Saying
 from chatops.stores.mongo_database import MongoDatabase
+from chatops.stores.values import from_json, to_json
 
 _HELD = {"until": {"$exists": True}}
 _RUNS = {"$expr": {"$gte": ["$until", "$$NOW"]}}
 _LAPSED = {**_HELD, "$expr": {"$lt": ["$until", "$$NOW"]}}
 
-_SILENT = {"turn": "", "messageId": "", "text": "", "stoppedBy": None}
+_SILENT = {"turn": "", "messageId": "", "text": "", "about": "{}", "stoppedBy": None}
 
 
 class MongoFloorStore:
@@ -50,6 +51,7 @@ class MongoFloorStore:
             "turn": turn,
             "messageId": {"$literal": saying.message_id},
             "text": {"$literal": saying.text},
+            "about": {"$literal": to_json(saying.about)},
             "stoppedBy": {"$cond": [{"$eq": ["$turn", turn]}, "$stoppedBy", None]},
         }
         kept = await self._change({"_id": session_id, "fence": fence, **_HELD}, said)
@@ -106,7 +108,8 @@ class MongoFloorStore:
 
 
 def _floor(document: Mapping[str, Any]) -> Floor:
-    saying = Saying(document["turn"], document["messageId"], document["text"])
+    about = from_json(document.get("about", "{}"))  # a node of an older version may hold it
+    saying = Saying(document["turn"], document["messageId"], document["text"], about)
     return Floor(document["_id"], document["fence"], saying, _person(document))
 
 

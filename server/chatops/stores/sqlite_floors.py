@@ -25,13 +25,15 @@ RETURNING fence
 _KEEP = """
 UPDATE floors
 SET process = :process, until_s = :until_s, turn = :turn, message_id = :message, text = :text,
+    about = :about,
     stopped_by = CASE turn WHEN :turn THEN stopped_by END
 WHERE session_id = :session AND fence = :fence AND process IS NOT NULL
 RETURNING stopped_by
 """
 
 _GIVE_BACK = """
-UPDATE floors SET process = NULL, turn = '', message_id = '', text = '', stopped_by = NULL
+UPDATE floors SET process = NULL, turn = '', message_id = '', text = '', about = '{}',
+    stopped_by = NULL
 WHERE session_id = :session AND fence = :fence
 RETURNING fence
 """
@@ -82,6 +84,7 @@ class SqliteFloorStore:
             turn=saying.turn,
             message=saying.message_id,
             text=saying.text,
+            about=to_json(saying.about),
         )
         return None if kept is None else Floor(session_id, fence, saying, _person(kept))
 
@@ -130,7 +133,7 @@ class SqliteFloorStore:
 
 
 def _floor(row: sqlite3.Row) -> Floor:
-    saying = Saying(row["turn"], row["message_id"], row["text"])
+    saying = Saying(row["turn"], row["message_id"], row["text"], from_json(row["about"]))
     return Floor(row["session_id"], row["fence"], saying, _person(row))
 
 

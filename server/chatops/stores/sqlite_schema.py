@@ -162,7 +162,11 @@ CREATE TABLE floors (                       -- who answers in a session
 CREATE INDEX floors_held ON floors (session_id) WHERE process IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = """
+ALTER TABLE floors ADD COLUMN about TEXT NOT NULL DEFAULT '{}';  -- JSON, kept with the answer
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 
