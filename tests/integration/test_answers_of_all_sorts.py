@@ -100,12 +100,15 @@ async def test_who_asked_while_another_was_answered_is_answered_with_that_in_min
 async def test_whoever_switches_the_assistant_off_ends_what_still_waits(
     tmp_path: Path, provider: Provider
 ) -> None:
-    provider.answers.append(Say("word " * 30, pause_s=0.02))
+    provider.answers.append(Say("word " * 900, pause_s=0.02))
     async with room(tmp_path, provider, "Ann", "Ben") as (_, (ann, ben)):
         first, *others = [await ask(ann, f"question {number}") for number in range(5)]
         await ben.hears("messageDelta", lambda one: one["index"] > 0)
         await ben.say("/assistant off")
-        assert (await answer(ann, first))["metadata"]["outcome"] == "completed"
+        said = ben.all("messageDelta")[-1]["index"]
+        await ben.hears("messageDelta", lambda one: one["index"] > said)  # it goes on
+        assert (await ben.ask("stopGeneration", sessionId="room"))["stopped"]
+        assert (await answer(ann, first))["metadata"]["outcome"] == "stopped"
         for question in others:
             ended = (await answer(ann, question))["metadata"]
             assert (ended["outcome"], ended["error"]["code"]) == ("failed", "assistant_off")

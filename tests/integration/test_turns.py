@@ -143,17 +143,21 @@ async def test_only_the_answer_that_is_meant_is_stopped(tmp_path: Path, provider
 async def test_who_joins_in_the_middle_sees_what_was_said(
     tmp_path: Path, provider: Provider
 ) -> None:
-    provider.answers.append(Say(LONG, pause_s=0.005))
+    provider.answers.append(Say(LONG, pause_s=0.02))
     async with room(tmp_path, provider, "Ann") as (node, (ann,)):
         question = await ask(ann, "Tell me all")
         await ann.hears("messageDelta", lambda one: one["index"] == 5)
         url = ann.url
         async with Caller(url, "room", "Late") as late:
             (stream,) = late.joined["streams"]
+            await late.hears("messageDelta", lambda one: one["index"] > stream["index"] + 2)
+            assert (await late.ask("stopGeneration", sessionId="room"))["stopped"]
             said = await answer(late, question)
             later = [one for one in late.all("messageDelta") if one["index"] > stream["index"]]
             assert stream["replyTo"] == question
-            assert stream["content"] + "".join(one["delta"] for one in later) == said["content"]
+            text = stream["content"] + "".join(one["delta"] for one in later)
+            assert said["content"] == f"{text.strip()}\n\n*Stopped by Late.*"
+            assert LONG.startswith(text.strip())
             assert [one["index"] for one in later] == list(
                 range(stream["index"] + 1, stream["index"] + 1 + len(later))
             )
