@@ -49,6 +49,7 @@ from chatops.sessions.service import Sessions
 from chatops.settings import Settings
 from chatops.stores.sqlite import SqliteStore
 from chatops.tasks import Supervisor
+from chatops.workers.importing import ProcessPriceImporter
 from chatops.workers.pool import ProcessPool
 
 if TYPE_CHECKING:
@@ -154,6 +155,14 @@ class Node:
             usage=self.store.usage,
             limits=limits,
             supervisor=self.supervisor,
+            book=book,
+            prices=ProcessPriceImporter(
+                self.supervisor,
+                market_folder=settings.market_folder,
+                timeout_s=settings.backtest_timeout_s,
+                memory_mb=settings.backtest_memory_mb,
+            ),
+            max_file_bytes=settings.import_max_mb << 20,
             health=self._ready,
             facts=self.facts,
         )

@@ -67,6 +67,13 @@ class Settings(BaseSettings):
         "its answer; an answer that comes later is in the session's log.",
     )
 
+    import_max_mb: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="Megabytes (MiB) of a price file that is sent to be imported.",
+    )
+
     session_ttl_hours: float = Field(
         0.0, ge=0, description="Hours after its last entry that a session is deleted; 0 = never."
     )

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.browser import REACT, Person, running_browser
+from tests.support.browser import Person, running_browser
 from tests.support.held import held_worker
+from tests.support.looks import check
 from tests.support.proxy import CuttingProxy
 from tests.support.server import ServerProcess
 
@@ -17,12 +18,6 @@ PHONE = {"width": 360, "height": 740}
 QUICK_RUN = "/run_backtest sma_crossover AAPL start=2005-01-01 fee=0.001"
 SLOW_RUN = "/run_backtest momentum AAPL,IBM,MSFT,GOOG --fresh"
 COMPARISON = "/compare_strategies sma_crossover momentum macd symbols=AAPL"
-
-AXE = REACT / "node_modules" / "axe-core" / "axe.min.js"
-_FINDINGS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`)"""
-_WIDTHS = "[document.scrollingElement.scrollWidth, window.innerWidth]"
 
 
 @pytest.fixture
@@ -37,16 +32,6 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 async def browser() -> AsyncIterator[Browser]:
     async with running_browser() as running:
         yield running
-
-
-async def check(person: Person, name: str) -> None:
-    """Take the picture; assert that everybody can use what is on it."""
-    await person.picture(name)
-    await person.page.evaluate(AXE.read_text())
-    assert await person.page.evaluate(_FINDINGS) == []
-    needed, there = await person.page.evaluate(_WIDTHS)
-    assert needed <= there, "it scrolls sideways"
-    assert person.violations == person.failures == []
 
 
 async def see(person: Person, command: str, count: int) -> None:

@@ -87,7 +87,10 @@ async def test_nobody_is_shown_the_word_that_makes_a_client_the_same_person(
 ) -> None:
     auth = {"name": "Kim", "clientId": "a-word-of-hers"}
     async with named(server[1], "Lee") as lee, RawClient(server[1], auth=auth) as kim:
-        assert (await lee.ask(1, "joinSession", session))["you"] == {"id": "name:lee", "name": "Lee"}
+        assert (await lee.ask(1, "joinSession", session))["you"] == {
+            "id": "name:lee",
+            "name": "Lee",
+        }
         joined = await kim.ask(1, "joinSession", {"sessionId": session, "name": "Kim Mina"})
         you = joined["you"]
         ack = await say(kim, session, "hello")

@@ -27,12 +27,12 @@ class Caller:
         url: The server.
     """
 
-    def __init__(self, url: str, session: str, name: str) -> None:
+    def __init__(self, url: str, session: str, name: str, **auth: str) -> None:
         self.session = session
         self.heard: list[tuple[str, Payload]] = []
         self.joined: Payload = {}
         self.url = url
-        self._name = name
+        self._auth = {"name": name, **auth}
         self._news = asyncio.Event()
         self._client = socketio.AsyncClient(reconnection=False)
         for event in ("message", "messageDelta", "commandResult", "backtestProgress", "error"):
@@ -49,7 +49,7 @@ class Caller:
         await self._client.connect(
             self.url,
             socketio_path="/ws/chatops",
-            auth={"name": self._name},
+            auth=self._auth,
             transports=["websocket"],
         )
         self.joined = await self.ask("joinSession", sessionId=self.session)

@@ -3,6 +3,7 @@
 What the document does not allow must be refused with 422.
 """
 
+import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -67,7 +68,11 @@ class Api:
         operation = self._operation(method, path)
         allowed = self._allows(operation, body, query)
         async with self.http.request(
-            method, self.url + path, json=body, params=query, headers=headers
+            method,
+            self.url + path,
+            **({"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}),
+            params=query,
+            headers=headers,
         ) as response:
             told = Told(response.status, dict(response.headers), await response.text())
             media = response.content_type
@@ -92,11 +97,16 @@ class Api:
         assert set(query) <= set(known), query
         try:
             for name, value in query.items():
-                whole = '"integer"' in json.dumps(known[name]) and value.isdigit()
-                self._validate(int(value) if whole else value, known[name]["schema"])
+                schema = json.dumps(known[name])
+                whole = '"integer"' in schema and value.isdigit()
+                word = '"boolean"' in schema and value in ("true", "false")
+                meant = json.loads(value) if whole or word else value
+                self._validate(meant, known[name]["schema"])
             if "requestBody" in operation:
-                content = operation["requestBody"]["content"]["application/json"]
-                self._validate(body, content["schema"])
+                content = operation["requestBody"]["content"]
+                assert ("application/octet-stream" in content) is isinstance(body, bytes)
+                if not isinstance(body, bytes):
+                    self._validate(body, content["application/json"]["schema"])
         except jsonschema.ValidationError:
             return False
         return True

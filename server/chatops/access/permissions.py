@@ -21,6 +21,7 @@ class Action(StrEnum):
     EDIT_STRATEGY = "edit_strategy"
     SET_ASSISTANT = "set_assistant"
     STOP_ANSWER = "stop_answer"
+    IMPORT_FILE = "import_file"
 
 
 @dataclass(frozen=True, slots=True)

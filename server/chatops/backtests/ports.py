@@ -173,6 +173,46 @@ class SavedStrategy:
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PriceFile:
+    """A file of prices that somebody sent.
+
+    Attributes:
+        name: Its name, without a folder; the ending tells its form, the rest may be the symbol.
+        content: Its bytes.
+        symbol: The symbol, or which one of a file with several.
+        timeframe: Length of a bar, if the times do not tell.
+        allow_jumps: Accept jumps that look like splits.
+        replace: Whether it may stand in the place of other prices of its symbols.
+    """
+
+    name: str
+    content: bytes
+    symbol: str | None = None
+    timeframe: str | None = None
+    allow_jumps: bool = False
+    replace: bool = False
+
+
+class PriceImporter(Protocol):
+    """Brings prices into the folder that workers read."""
+
+    async def import_prices(self, file: PriceFile) -> Sequence[Mapping[str, Any]]:
+        """Check the file and write its prices; without blocking the loop.
+
+        Nothing is written unless all of it passes, and what is there just so is left alone, so a
+        repeat does nothing. Cancelled, it may have written some of several symbols, each whole.
+
+        Returns:
+            What ``market.uploads.import_upload`` does.
+
+        Raises:
+            AppError: What that raises.
+            UpstreamFailedError: The import broke off.
+        """
+        ...
+
+
 class StrategyStore(Protocol):
     """Saved strategies. Raises ``StoreUnavailableError`` when the store is away."""
 

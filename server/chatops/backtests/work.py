@@ -22,14 +22,14 @@ class Task:
 
     Attributes:
         job_id: Id of the job.
-        kind: ``"backtest"`` or ``"comparison"``.
+        kind: ``"backtest"``, ``"comparison"`` or, of a price file, ``"import"``.
         spec: The request as JSON values (``model_dump(mode="json")``).
         inputs: For a comparison, the summary of each member, in order, as JSON values.
         files: For a comparison, ``"<index>/equity.csv"`` of each member.
     """
 
     job_id: str
-    kind: Literal["backtest", "comparison"]
+    kind: Literal["backtest", "comparison", "import"]
     spec: dict[str, Any]
     inputs: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)

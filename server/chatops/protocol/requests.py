@@ -13,7 +13,14 @@ from chatops.protocol.base import (
     Timestamp,
     WireModel,
 )
-from chatops.protocol.events import Author, BacktestProgress, CommandResult, Member, Message, WireError
+from chatops.protocol.events import (
+    Author,
+    BacktestProgress,
+    CommandResult,
+    Member,
+    Message,
+    WireError,
+)
 
 
 class Auth(WireModel):

@@ -10,6 +10,7 @@ from chatops.assistant.catalogue import Capability, Tier
 from chatops.protocol.base import (
     MAX_CONTENT,
     MAX_ENTRIES,
+    ClientMessageId,
     PersonName,
     SessionId,
     Timestamp,
@@ -40,6 +41,12 @@ class Acting(HttpModel):
     """Who acts; without it, and without the header `X-Chatops-User`, it is a guest."""
 
     user_id: PersonName | None = Field(None, description="Your name, as others see it.")
+
+
+class ClientHeader(HttpModel):
+    """The word that makes a client the same person, as in the connect packet of a socket."""
+
+    client_id: ClientMessageId | None
 
 
 class ModelsQuery(HttpModel):
@@ -185,6 +192,58 @@ class ImportDone(HttpModel):
     session_id: str
     imported: int
     skipped: int = Field(description="Entries that were there already.")
+
+
+class FileQuery(Acting):
+    """Which file, and what to know of it."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Its name: the ending tells its form (.csv, .tsv, .txt, .csv.gz, .parquet; "
+        ".json for strategies), the rest may be the symbol, as in `TSLA.csv`.",
+    )
+    symbol: str | None = Field(
+        None, max_length=32, description="The symbol, if neither file nor name tells it."
+    )
+    timeframe: str | None = Field(
+        None, max_length=8, description="Length of a bar, if the times do not tell it."
+    )
+    allow_jumps: bool = Field(
+        False, description="Accept jumps that look like splits that were not adjusted."
+    )
+    replace: bool = Field(
+        False, description="Put them in the place of other prices of the same symbol."
+    )
+
+
+class ImportedPrices(HttpModel):
+    """Prices of a symbol that are there now."""
+
+    symbol: str
+    timeframe: str
+    bars: int
+    first: Timestamp = Field(description="Time of the first bar.")
+    last: Timestamp = Field(description="Time of the last bar.")
+    notes: list[str] = Field(description="What was done to them on the way.")
+    state: Literal["new", "replaced", "unchanged"]
+
+
+class ImportedStrategy(HttpModel):
+    """A strategy that is there now."""
+
+    name: str
+    type: str
+    state: Literal["new", "unchanged"]
+
+
+class FileImported(HttpModel):
+    """What a file brought. If all of it was there already, the room is told nothing."""
+
+    session_id: str
+    message: str = Field(description="What the room is told.")
+    prices: list[ImportedPrices]
+    strategies: list[ImportedStrategy]
 
 
 # ---------------------------------------------------------------------------- usage

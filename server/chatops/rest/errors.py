@@ -21,7 +21,8 @@ _CSP = (
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, X-Chatops-User",
+    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, X-Chatops-Client, "
+    "X-Chatops-User",
     "Access-Control-Max-Age": "600",
 }
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from chatops import __version__
 from chatops.protocol.base import WireModel
 from chatops.rest.bodies import Acting, ErrorBody
-from chatops.rest.operations import USER_HEADER, Operation
+from chatops.rest.operations import CLIENT_HEADER, USER_HEADER, Operation
 
 _WORD = re.compile(r"\W+")
 
@@ -66,7 +66,7 @@ def _is_wire(model: type[BaseModel]) -> bool:
 
 
 def _models(operation: Operation) -> Iterator[_Wanted]:
-    if operation.body is not None:
+    if operation.body is not None and issubclass(operation.body, BaseModel):
         yield operation.body, "validation"
     for answer in (operation.answer, operation.accepted):
         if isinstance(answer, type):
@@ -82,11 +82,10 @@ def _described(operation: Operation, refs: _Refs) -> dict[str, Any]:
         "responses": _responses(operation, refs),
     }
     if operation.body is not None:
-        schema = refs[(operation.body, "validation")]
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
+        content: dict[str, Any] = {"application/octet-stream": {}}
+        if issubclass(operation.body, BaseModel):
+            content = {"application/json": {"schema": refs[(operation.body, "validation")]}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 
@@ -109,6 +108,13 @@ def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": "The same as `user_id`, which wins.",
+            "schema": {"type": "string"},
+        }
+        yield {
+            "name": CLIENT_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Beside a name: the `clientId` with which you connect sockets.",
             "schema": {"type": "string"},
         }
 

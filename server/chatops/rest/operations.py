@@ -18,10 +18,12 @@ from chatops.access.rates import PersonRates
 from chatops.errors import NotAllowedError, ShuttingDownError
 from chatops.protocol.base import MAX_PAYLOAD_BYTES
 from chatops.protocol.strictjson import StrictJsonError, encode, loads
-from chatops.rest.bodies import FieldProblem, Nothing
+from chatops.rest.bodies import ClientHeader, FieldProblem, Nothing
 from chatops.rest.errors import BadFieldsError, TooLargeError
 
 USER_HEADER = "X-Chatops-User"
+CLIENT_HEADER = "X-Chatops-Client"
+"""The ``clientId`` with which the same person connects sockets."""
 
 GUEST = Person(id="guest:http", name="guest")
 """Whoever does not say who they are; all of them are one person, with one allowance."""
@@ -38,7 +40,7 @@ class Call:
         request: As it came.
         person: Who asks.
         query: An instance of the operation's model.
-        body: The same; None where it has none.
+        body: The same, or the bytes of a file; None where it has none.
     """
 
     request: web.Request
@@ -66,7 +68,7 @@ class Operation:
         handle: Does it.
         answer: What it answers with 200: a model, or a media type.
         query: Its parameters.
-        body: What it takes.
+        body: What it takes: a model, or ``bytes``, a file as it is.
         errors: Which errors it may answer, besides those that all may.
         accepted: What it answers with 202, if it may.
         max_bytes: The longest body that it takes.
@@ -79,7 +81,7 @@ class Operation:
     handle: Handle
     answer: type[BaseModel] | str
     query: type[BaseModel] = Nothing
-    body: type[BaseModel] | None = None
+    body: type[BaseModel] | type[bytes] | None = None
     errors: tuple[int, ...] = ()
     accepted: type[BaseModel] | None = None
     max_bytes: int = MAX_PAYLOAD_BYTES
@@ -123,10 +125,12 @@ class Door:
         """Return who asks.
 
         Raises:
-            BadPayloadError: The name cannot be shown.
+            BadPayloadError: The name cannot be shown, or the word of the client is none.
         """
         name = request.query.get("user_id") or request.headers.get(USER_HEADER)
-        return local_person(name, None, "") if name else GUEST
+        given = {"client_id": request.headers.get(CLIENT_HEADER)}
+        client_id = checked(ClientHeader, given).client_id
+        return local_person(name, client_id, "") if name else GUEST
 
     def take(self, person: Person) -> None:
         """Use a part of the person's allowance, which is the same over sockets.
@@ -153,11 +157,7 @@ class Door:
             query = checked(operation.query, dict(request.query))
             body = None
             if operation.body is not None:
-                text = await _read(request, operation.max_bytes)
-                # A long one would keep everybody waiting.
-                long = len(text) > MAX_PAYLOAD_BYTES
-                parsed = partial(_parsed, operation.body, text)
-                body = await asyncio.to_thread(parsed) if long else parsed()
+                body = await _body(operation.body, await _read(request, operation.max_bytes))
             answer = await operation.handle(Call(request, person, query, body))
             if isinstance(answer, web.StreamResponse):
                 return answer
@@ -193,6 +193,14 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
                 f"The body is longer than {max_bytes // 1024:,} KiB.", "Send less at once."
             )
     return bytes(body)
+
+
+async def _body(kind: type[BaseModel] | type[bytes], content: bytes) -> Any:
+    if not issubclass(kind, BaseModel):
+        return content
+    parsed = partial(_parsed, kind, content)
+    # A long one would keep everybody waiting.
+    return await asyncio.to_thread(parsed) if len(content) > MAX_PAYLOAD_BYTES else parsed()
 
 
 def _parsed(model: type[_M], body: bytes) -> _M:

@@ -6,6 +6,7 @@ from chatops.errors import ShuttingDownError, StoreUnavailableError
 from chatops.rest.accounts import Accounts
 from chatops.rest.backtests import Backtests
 from chatops.rest.conversations import Conversations
+from chatops.rest.files import Files
 from chatops.rest.openapi import document
 from chatops.rest.operations import Operation
 from chatops.rest.page import RoomPage, asset, status_page
@@ -24,6 +25,7 @@ def operations(services: Services) -> list[Operation]:
     return [
         *Conversations(services).operations(),
         *Backtests(services).operations(),
+        *Files(services).operations(),
         *Accounts(services).operations(),
     ]
 

@@ -9,7 +9,8 @@ from chatops.assistant.narrative import Narrator
 from chatops.assistant.policies import Policies
 from chatops.assistant.ports import UsageStore
 from chatops.backtests.jobs.service import Jobs
-from chatops.backtests.ports import JobStore
+from chatops.backtests.ports import JobStore, PriceImporter
+from chatops.backtests.strategies.book import StrategyBook
 from chatops.chat.asking import Asking
 from chatops.dispatch.dispatcher import Dispatcher
 from chatops.rest.operations import Door
@@ -35,6 +36,9 @@ class Services:
         usage: What calls of the model used.
         limits: Budgets.
         supervisor: Runs what goes on behind.
+        book: The strategies.
+        prices: Brings prices in.
+        max_file_bytes: The longest file of prices that is taken.
         health: Returns how the node is, or raises what keeps it from serving.
         facts: What the server says of itself.
     """
@@ -51,5 +55,8 @@ class Services:
     usage: UsageStore
     limits: Limits
     supervisor: Supervisor
+    book: StrategyBook
+    prices: PriceImporter
+    max_file_bytes: int
     health: Callable[[], Awaitable[dict[str, Any]]]
     facts: Callable[[], dict[str, Any]]

@@ -9,7 +9,9 @@ import { useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } fro
 import { useChatOps, type UseChatOps } from '../hooks/useChatOps'
 import { browserLocale, isLocale, LocaleContext, translator, useLocale, type Locale } from '../i18n'
 import { newId, read, storageOf, write } from '../room/identity'
+import { DropTarget } from './DropTarget'
 import { ErrorToast } from './ErrorToast'
+import { ImportToast } from './ImportToast'
 import { Room } from './Room'
 import type { FailedSend } from './rows'
 import { ServerContext } from './server'
@@ -17,6 +19,7 @@ import { SessionList } from './SessionList'
 import { sessionNow } from './sessionNow'
 import { theme } from './theme'
 import { TopBar } from './TopBar'
+import { useImports } from './useImports'
 import { useSessions } from './useSessions'
 
 export interface ChatInterfaceProps {
@@ -82,6 +85,7 @@ function Shell({ sessionId, onSessionCreated, onSessionChange, url, name }: Chat
   const chat = useChatOps({ sessionId, url, name })
   const { currentSessionId: current, createSession, joinSession } = chat
   const { failed, send, discard } = useSends(chat)
+  const { files, add, replace, close } = useImports(chat)
   const now = sessionNow(chat.session, chat.messages)
   const title = now?.title ?? current ?? ''
   const { sessions, remove } = useSessions(chat, title)
@@ -156,10 +160,13 @@ function Shell({ sessionId, onSessionCreated, onSessionChange, url, name }: Chat
               failed={failed}
               onSend={send}
               onDiscard={discard}
+              onFiles={add}
             />
           )}
         </Box>
       </Box>
+      <DropTarget onFiles={add} />
+      <ImportToast file={files[0]} onReplace={replace} onClose={close} />
       <ErrorToast error={chat.error} onClose={chat.dismissError} />
     </ScopedCssBaseline>
   )

@@ -8,6 +8,7 @@ import { useId, type KeyboardEvent, type RefObject } from 'react'
 import { useLocale } from '../i18n'
 import type { CompletionItem } from '../wire'
 import { SendIcon, StopIcon } from './icons'
+import { ImportButton } from './ImportButton'
 import { optionId, PaletteList } from './PaletteList'
 import { HIDDEN } from './theme'
 import { usePalette } from './usePalette'
@@ -26,10 +27,11 @@ interface Props {
   sent: readonly string[]
   /** Ends the answer that is being written; null: none is. */
   onStop: (() => void) | null
+  onFiles: (files: readonly File[]) => void
   field: RefObject<HTMLTextAreaElement | null>
 }
 
-export function Composer({ text, onText, onSend, complete, sent, onStop, field }: Props) {
+export function Composer({ text, onText, onSend, complete, sent, onStop, onFiles, field }: Props) {
   const { t } = useLocale()
   const id = useId()
   const palette = usePalette(complete, onText)
@@ -113,6 +115,7 @@ export function Composer({ text, onText, onSend, complete, sent, onStop, field }
             },
           }}
         />
+        <ImportButton onFiles={onFiles} />
         {onStop && (
           <Tooltip title={t('stop')}>
             <IconButton aria-label={t('stop')} color="error" onClick={onStop}>

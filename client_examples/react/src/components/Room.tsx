@@ -16,9 +16,10 @@ interface Props {
   failed: readonly FailedSend[]
   onSend: (text: string) => Promise<void>
   onDiscard: (failed: FailedSend) => void
+  onFiles: (files: readonly File[]) => void
 }
 
-export function Room({ chat, sessionId, assistant, failed, onSend, onDiscard }: Props) {
+export function Room({ chat, sessionId, assistant, failed, onSend, onDiscard, onFiles }: Props) {
   const { messages, jobs, upToDate, isConnected, typing, executeCommand } = chat
   const [draft, setDraft] = useDraft(sessionId)
   const field = useRef<HTMLTextAreaElement>(null)
@@ -65,6 +66,7 @@ export function Room({ chat, sessionId, assistant, failed, onSend, onDiscard }: 
         complete={chat.complete}
         sent={sent}
         onStop={typing.length > 0 ? stop : null}
+        onFiles={onFiles}
         field={field}
       />
     </>

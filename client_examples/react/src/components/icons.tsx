@@ -13,6 +13,9 @@ function icon(path: string) {
 
 export const MenuIcon = icon('M3 18h18v-2H3v2zm0-5h18v-2H3v2zm0-7v2h18V6H3z')
 export const SendIcon = icon('M2.01 21 23 12 2.01 3 2 10l15 2-15 2z')
+export const FileIcon = icon(
+  'M14 2H6a2 2 0 0 0-2 2v16a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V8l-6-6zm4 18H6V4h7v5h5v11zm-6-9-4 4h3v3h2v-3h3l-4-4z',
+)
 export const StopIcon = icon('M6 6h12v12H6z')
 export const AddIcon = icon('M19 13h-6v6h-2v-6H5v-2h6V5h2v6h6v2z')
 export const CloseIcon = icon(

@@ -27,6 +27,7 @@ type Actions = Pick<
   | 'executeCommand'
   | 'triggerBacktest'
   | 'compareStrategies'
+  | 'importFile'
   | 'stop'
   | 'complete'
   | 'setName'
@@ -80,6 +81,7 @@ function actionsOf(chat: ChatOps): Actions {
     executeCommand: (command, params) => chat.executeCommand(command, params),
     triggerBacktest: (strategyId, params) => chat.triggerBacktest(strategyId, params),
     compareStrategies: (strategyIds) => chat.compareStrategies(strategyIds),
+    importFile: (file, replace) => chat.importFile(file, replace),
     stop: (messageId) => chat.stop(messageId),
     complete: (text) => chat.complete(text),
     setName: (name) => {

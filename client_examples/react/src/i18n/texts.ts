@@ -106,6 +106,16 @@ export const TEXTS = {
   suggestions: { en: 'Suggestions', ko: '추천' },
   suggestionCount: { en: { one: '{count} suggestion', other: '{count} suggestions' }, ko: '추천 {count}개' },
 
+  // files
+  importFile: { en: 'Import a file', ko: '파일 가져오기' },
+  dropHere: { en: 'Drop prices or strategies here', ko: '가격 또는 전략 파일을 여기에 놓으세요' },
+  dropKinds: {
+    en: 'CSV or Parquet with prices, JSON with strategies. Everybody here can use them.',
+    ko: '가격은 CSV나 Parquet, 전략은 JSON 파일입니다. 여기 모두가 사용할 수 있습니다.',
+  },
+  importing: { en: 'Importing {name}…', ko: '{name} 가져오는 중…' },
+  replace: { en: 'Replace', ko: '바꾸기' },
+
   // problems of our own; those of the server come with its words
   problemLeft: {
     en: 'The session was left before the server had answered.',
@@ -113,5 +123,6 @@ export const TEXTS = {
   },
   problemUnreachable: { en: 'The server does not answer.', ko: '서버가 응답하지 않습니다.' },
   problemNoSession: { en: 'No session is joined.', ko: '참여한 세션이 없습니다.' },
+  problemUnreadable: { en: 'This is no file that can be read.', ko: '읽을 수 있는 파일이 아닙니다.' },
   close: { en: 'Close', ko: '닫기' },
 } as const satisfies Record<string, { en: Text; ko: string }>

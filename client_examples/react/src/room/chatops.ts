@@ -23,6 +23,7 @@ import type { SendAck } from './outbox'
 import { NO_SESSION, type Declined, type Problem } from './problem'
 import { Room } from './room'
 import { emptyRoom, type RoomState } from './state'
+import { upload, type FileImported } from './upload'
 
 const FRAME_MS = 16
 
@@ -64,6 +65,7 @@ export interface ChatOpsState {
 
 export class ChatOps {
   readonly history: History | null
+  #url: string
   #connection: Connection
   #newest: number | undefined
   #room: Room | null = null
@@ -79,6 +81,7 @@ export class ChatOps {
     // Where a page is rendered on a server, nothing connects.
     const here = typeof window === 'undefined' ? 'http://localhost' : window.location.origin
     const url = options.url ?? here
+    this.#url = url
     const known = readIdentity(storageOf('localStorage'))
     const identity = {
       name: options.name ?? known.name,
@@ -155,6 +158,17 @@ export class ChatOps {
 
   compareStrategies(strategyIds: readonly string[]): Promise<SendAck> {
     return this.executeCommand('compare_strategies', { strategy_ids: strategyIds })
+  }
+
+  /**
+   * Have the server import a file of prices or strategies and tell the session. Other prices of
+   * the same symbol are replaced if `replace` says so; without it the error's code is `conflict`.
+   */
+  importFile(file: File, replace = false): Promise<FileImported | Declined> {
+    const sessionId = this.#room?.sessionId
+    if (sessionId === undefined) return Promise.resolve({ ok: false, error: NO_SESSION })
+    const { identity } = this.#connection
+    return upload({ url: this.#url, identity, sessionId, file, replace })
   }
 
   /** End the answer that is being given, or the one of `messageId`. */

@@ -129,9 +129,9 @@ export class Connection {
     return { id: this.#personId, name: this.#identity.name }
   }
 
-  /** The word by which the server knows us; others are not told it. */
-  get clientId(): string {
-    return this.#identity.clientId
+  /** Our name, and the word by which the server knows us; others are not told that. */
+  get identity(): Identity {
+    return this.#identity
   }
 
   /** The server told who we are to the others. */

@@ -6,9 +6,10 @@ import type { ErrorCode, WireError } from '../wire'
  * - `no_session`: no session is joined.
  * - `left`: the session was left, or the page closed it, before the server had answered.
  * - `unreachable`: there is no connection, or the server was silent for 10 s.
+ * - `unreadable`: what was dropped is no file, or cannot be read.
  */
 export interface Problem extends Partial<Omit<WireError, 'code' | 'message'>> {
-  code: ErrorCode | 'no_session' | 'left' | 'unreachable'
+  code: ErrorCode | 'no_session' | 'left' | 'unreachable' | 'unreadable'
   message: string
 }
 
@@ -45,4 +46,9 @@ export const UNREACHABLE: Problem = {
   code: 'unreachable',
   message: 'The server does not answer.',
   hint: 'It is tried again by itself.',
+}
+
+export const UNREADABLE: Problem = {
+  code: 'unreadable',
+  message: 'This is no file that can be read.',
 }

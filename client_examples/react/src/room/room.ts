@@ -67,7 +67,7 @@ export class Room implements Occupant {
       settled: (one, ack) => {
         this.#settled(one, ack)
       },
-      storage: unsentOf(unsent, connection.clientId, sessionId),
+      storage: unsentOf(unsent, connection.identity.clientId, sessionId),
     })
     for (const pending of this.#outbox.unsent) this.#dispatch({ type: 'queued', pending })
     this.#restored = this.#restore()

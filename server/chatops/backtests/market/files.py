@@ -168,6 +168,11 @@ def parquet_columns(path: Path) -> dict[str, NDArray[Any]]:
     return _columns(path, "*")
 
 
+def parquet_rows(path: Path) -> int:
+    """How many rows any Parquet file says that it has; raises as :func:`parquet_columns`."""
+    return int(_columns(path, "num_rows", "parquet_file_metadata")["num_rows"].sum())
+
+
 def _read(path: Path, symbol: str, timeframe: str) -> Bars:
     check_symbol(symbol)
     check_timeframe(timeframe)

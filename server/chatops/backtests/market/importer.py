@@ -77,11 +77,44 @@ def import_files(
         BadParameterError: A file does not pass; the message names file, line and day.
         StoreUnavailableError: A file cannot be read, or the folder not be written.
     """
+    ready = read_files(paths, symbol=symbol, timeframe=timeframe, allow_jumps=allow_jumps)
+    return [one.write(folder, origin) for one in ready]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Bars of a file that passed.
+
+    Attributes:
+        file: Name of the file.
+        bars: Its prices of one symbol.
+        notes: What was done to them on the way, a sentence each.
+    """
+
+    file: str
+    bars: Bars
+    notes: list[str]
+
+    def write(self, folder: Path, origin: Origin | None = None) -> Imported:
+        """Write them, in the place of those that are there; raises as :func:`import_files`."""
+        adjusted = ADJUSTED if ADJUSTED in self.notes else NOT_ADJUSTED
+        note = replace(origin or Origin(self.file), adjusted=adjusted)
+        return _imported(self.bars, write_bars(self.bars, folder, note), self.notes)
+
+
+def read_files(
+    paths: Sequence[Path],
+    *,
+    symbol: str | None = None,
+    timeframe: str | None = None,
+    allow_jumps: bool = False,
+) -> list[Ready]:
+    """Reads and checks what :func:`import_files` would write, and raises what it raises."""
     if symbol is not None:
         check_symbol(symbol)
     if timeframe is not None:
         check_timeframe(timeframe)
-    ready: dict[tuple[str, str], tuple[Path, Bars, list[str]]] = {}
+    ready: dict[tuple[str, str], Ready] = {}
     for path in paths:
         for raw in _split(read_table(path), path, symbol):
             named = split_stem(_stem(path))[1]
@@ -89,16 +122,11 @@ def import_files(
             key = (bars.symbol, bars.timeframe)
             if key in ready:
                 raise BadParameterError(
-                    f"{path.name} and {ready[key][0].name} both hold {key[0]} {key[1]}.",
+                    f"{path.name} and {ready[key].file} both hold {key[0]} {key[1]}.",
                     "Import only one of them.",
                 )
-            ready[key] = (path, bars, notes)
-    done = []
-    for path, bars, notes in ready.values():
-        adjusted = ADJUSTED if ADJUSTED in notes else NOT_ADJUSTED
-        note = replace(origin or Origin(path.name), adjusted=adjusted)
-        done.append(_imported(bars, write_bars(bars, folder, note), notes))
-    return done
+            ready[key] = Ready(path.name, bars, notes)
+    return [*ready.values()]
 
 
 def _split(table: Table, path: Path, wanted: str | None) -> Iterable[RawPrices]:

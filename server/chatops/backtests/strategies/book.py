@@ -1,7 +1,7 @@
 """Named strategies: the preset of each type and what people saved."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ from chatops.access.identity import SYSTEM, Person
 from chatops.access.permissions import Action, Target, authorize
 from chatops.backtests.ports import SavedStrategy, StrategyStore
 from chatops.backtests.strategies.catalogue import STRATEGY_TYPES, check_params
-from chatops.errors import BadParameterError, ConflictError, NotFoundError
+from chatops.errors import AppError, BadParameterError, ConflictError, NotFoundError
 from chatops.protocol.base import utc_now
 
 _ID = re.compile(r"[\w][\w-]{0,63}")
@@ -72,6 +72,36 @@ class StrategyBook:
         """
         if not await self._store.put_strategy(strategy, replaces=0):
             raise _taken(strategy.id)
+
+    async def add(self, drafted: Sequence[SavedStrategy]) -> list[SavedStrategy]:
+        """Save all that :meth:`draft` returned, or none; return those that were not there.
+
+        One that is there just so, whoever owns it, stays as it is.
+
+        Raises:
+            BadParameterError: A name is taken by another strategy.
+        """
+        new = []
+        for one in drafted:
+            now = await self._store.get_strategy(one.id)
+            if now is None:
+                new.append(one)
+            elif (now.type, now.params, now.description) != (
+                one.type,
+                one.params,
+                one.description,
+            ):
+                raise _taken(one.id)
+        saved: list[SavedStrategy] = []
+        try:
+            for one in new:
+                await self.create(one)
+                saved.append(one)
+        except AppError:
+            for one in saved:
+                await self._store.delete_strategy(one.id, version=one.version)
+            raise
+        return new
 
     async def check_free(self, strategy_id: str) -> None:
         """Refuse a name that a saved strategy has now.

@@ -26,8 +26,11 @@ const draw = (method, path, operation, schemas) => {
   const fields = operation.parameters
     .filter((one) => one.in !== "header" && one.name !== "user_id")
     .map((one) => [one, make("input", { placeholder: hint(one) })]);
-  const schema = operation.requestBody?.content["application/json"].schema;
-  const body = schema && make("textarea", { rows: 8, spellcheck: false, value: example(schema, schemas) });
+  const media = operation.requestBody?.content;
+  const schema = media?.["application/json"]?.schema;
+  const body = schema
+    ? make("textarea", { rows: 8, spellcheck: false, value: example(schema, schemas) })
+    : media && make("input", { type: "file", ariaLabel: "File" });
   const answer = make("pre", { hidden: true });
   const form = make("form", {}, ...fields.map(([one, input]) => make("label", {}, one.name, " ", input)));
   if (body) form.append(body);
@@ -64,8 +67,8 @@ const send = async (method, path, fields, body, answer) => {
   try {
     const response = await fetch(`${place}?${query}`, {
       method,
-      headers: body ? { "Content-Type": "application/json" } : {},
-      body: body?.value,
+      headers: body && !body.files ? { "Content-Type": "application/json" } : {},
+      body: body?.files ? body.files[0] : body?.value,
     });
     const type = response.headers.get("Content-Type") ?? "";
     const text = type.startsWith("image/") ? `(${type})` : await response.text();
