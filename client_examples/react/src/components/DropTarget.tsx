@@ -72,6 +72,7 @@ const TARGET = {
   gap: 1,
   p: 2,
   textAlign: 'center',
+  wordBreak: 'keep-all', // Korean breaks between words, too
   border: '2px dashed',
   borderColor: 'primary.main',
   borderRadius: 2,
