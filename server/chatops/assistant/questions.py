@@ -75,7 +75,7 @@ class Questions:
         mine = [one.payload.get("clientMessageId") for one in found if one.author_id == person.id]
         if sum(key is None or one != key for one in mine) >= self._waiting:
             raise QueueFullError(
-                f"{len(mine)} of your questions wait for an answer here, so this one gets none.",
+                f"{len(mine)} of your questions wait for an answer here, so your newest gets none.",
                 "Ask again when they have been answered.",
             )
 

@@ -192,8 +192,8 @@ def _last_word(ending: Ending, *, said: bool) -> str:
     return "" if said else "*The model said nothing.*"
 
 
-def told(error: AppError, session_id: str, key: str | None = None) -> dict[str, Any]:
-    """Return the ``error`` of the wire, for a whole room or for who sent the message of the key."""
+def told(error: AppError, session_id: str) -> dict[str, Any]:
+    """Return the ``error`` of the wire about a session."""
     return WireError(
         message=error.message,
         code=error.code,
@@ -201,7 +201,6 @@ def told(error: AppError, session_id: str, key: str | None = None) -> dict[str, 
         request_id=new_id("req"),
         session_id=session_id,
         retry_after_seconds=error.retry_after_s,
-        client_message_id=key,
     ).to_wire()
 
 

@@ -129,7 +129,8 @@ class Chat:
         if asks and not done.duplicate:
             self._questions.asked(session_id)
         if full is not None and not done.duplicate:
-            whisper("error", told(full, session_id, key))
+            # Without the message's key: clients take an error with it for a refusal in the ack.
+            whisper("error", told(full, session_id))
         return Posted(done.entry.payload, done.entry.command_id)
 
     async def execute(
