@@ -1,7 +1,6 @@
 """Jobs and their askers as documents."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Literal
 
 from chatops.access.identity import Person
@@ -121,13 +120,3 @@ def _asker(document: Mapping[str, Any]) -> Asker:
         joined=document["joined"],
         strategy=None if strategy is None else (strategy[0], strategy[1]),
     )
-
-
-def person_json(person: Person | None) -> str | None:
-    """Return the field of an optional person."""
-    return None if person is None else to_json([person.id, person.name])
-
-
-def failure_json(failure: Failure | None) -> str | None:
-    """Return the field of an optional failure."""
-    return None if failure is None else to_json(asdict(failure))

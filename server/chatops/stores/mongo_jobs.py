@@ -12,10 +12,10 @@ from chatops.backtests.ports import LEASE_S, JobFilter, JobStore, Proof
 from chatops.backtests.work import Phase
 from chatops.errors import StoreUnavailableError
 from chatops.stores.mongo_database import MongoDatabase
-from chatops.stores.mongo_job_documents import failure_json, job_of, label, person_json
+from chatops.stores.mongo_job_documents import job_of, label
 from chatops.stores.mongo_results import Results
 from chatops.stores.mongo_submit import submit
-from chatops.stores.values import from_time, to_json, to_time
+from chatops.stores.values import failure_json, from_time, person_json, to_json, to_time
 
 _ACTIVE = {"$in": list(ACTIVE)}
 _OLDEST_FIRST = [("createdAt", 1), ("number", 1)]

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Literal
 
 from chatops.access.identity import Person
@@ -153,16 +152,6 @@ def _askers(connection: sqlite3.Connection, job_id: str, *, unanswered: bool) ->
             (job_id, 0 if unanswered else 1),
         )
     )
-
-
-def person_json(person: Person | None) -> str | None:
-    """Return the column of an optional person."""
-    return None if person is None else to_json([person.id, person.name])
-
-
-def failure_json(failure: Failure | None) -> str | None:
-    """Return the column of an optional failure."""
-    return None if failure is None else to_json(asdict(failure))
 
 
 def find_job(

@@ -15,15 +15,13 @@ from chatops.backtests.work import Phase
 from chatops.errors import QueueFullError
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.sqlite_job_rows import (
-    failure_json,
     find_job,
     insert_askers,
     insert_job,
     job_of,
-    person_json,
     replace_proof,
 )
-from chatops.stores.values import from_time, to_json, to_time
+from chatops.stores.values import failure_json, from_time, person_json, to_json, to_time
 
 _OWED = """
 SELECT * FROM jobs

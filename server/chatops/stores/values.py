@@ -1,10 +1,13 @@
 """How values are written by every store: compact JSON, and times that sort as text."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from chatops.access.identity import Person
+from chatops.backtests.job import Failure
 from chatops.protocol.strictjson import dumps
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,3 +45,13 @@ def to_microseconds(at: datetime) -> int:
 def from_optional_time(text: str | None) -> datetime | None:
     """Return the time, or None where none was written."""
     return None if text is None else from_time(text)
+
+
+def person_json(person: Person | None) -> str | None:
+    """Return the field of an optional person."""
+    return None if person is None else to_json([person.id, person.name])
+
+
+def failure_json(failure: Failure | None) -> str | None:
+    """Return the field of an optional failure."""
+    return None if failure is None else to_json(asdict(failure))
