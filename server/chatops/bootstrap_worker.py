@@ -1,5 +1,7 @@
 """The composition root of ``chatops worker``; it loads Celery, which servers may do without."""
 
+import asyncio
+
 import structlog
 
 from chatops.backtests.jobs.service import Jobs
@@ -74,13 +76,16 @@ class WorkerNode:
 
     async def close(self) -> None:
         """Take nothing more, give what runs a moment to end, and leave the rest to others."""
+        now_s = asyncio.get_running_loop().time
+        grace_ends_s = now_s() + _GRACE_S
         self.taker.stop()
         await self.jobs.close()
         if not await self.jobs.idle(_GRACE_S):
             log.info("jobs_left_to_others")
         await self.pool.close()
         await self.jobs.idle(RELEASE_S)
-        await self.taker.close(RELEASE_S)
+        # Celery cannot be stopped while it starts; what of the grace was not needed is for that.
+        await self.taker.close(max(grace_ends_s - now_s(), RELEASE_S))
         await self.tickets.close(RELEASE_S)
         await self.cluster.close()
         await self.supervisor.close(0.2)

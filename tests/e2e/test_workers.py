@@ -140,7 +140,9 @@ async def test_backtests_go_on_without_redis_and_by_ticket_when_it_is_back(
             keys = [key.decode() for key in connection.keys("*")]
         assert all(key.startswith("chatops:") for key in keys), keys
         program.interrupt(signal.SIGTERM)
-        assert (await program.ended(within_s=10)).code == 0
+        done = await program.ended(within_s=10)
+        assert done.code == 0
+        assert "taker_does_not_end" not in done.err
 
 
 @pytest.mark.parametrize("arguments", [("worker",), ("serve", "--port", "0")])

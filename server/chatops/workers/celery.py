@@ -142,6 +142,7 @@ class CeleryTaker:
     def open(self) -> None:
         """Begin to take tickets. Redis may be away."""
         self._loop = asyncio.get_running_loop()
+        worker_state.should_stop = None  # not in the thread, which may begin after a stop
         self._thread.start()
 
     def stop(self) -> None:
@@ -164,7 +165,6 @@ class CeleryTaker:
             log.warning("taker_does_not_end")
 
     def _run(self) -> None:
-        worker_state.should_stop = None
         logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines for each ticket
         # At each loss of Redis it would tell of a setting that we have chosen.
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
