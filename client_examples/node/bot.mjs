@@ -8,6 +8,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { RefusedError, Room } from './room.mjs'
+import { printTranscript } from './transcript.mjs'
 
 const { values: given } = parseArgs({
   options: {
@@ -51,34 +52,11 @@ async function runOnce() {
 /** Greet, then do what is asked of us, until somebody stops us. */
 async function stay() {
   let started = false // what was said before we came is not for us
-  let shown = null // the answer that stands on the last line
-  const later = [] // lines that wait for its end
-  const print = (line) => (shown ? later.push(line) : console.log(line))
-  const end = () => {
-    shown = null
-    later.splice(0).forEach(print)
-  }
-  room.on('messageDelta', ({ messageId, text, delta, doing }) => {
-    if (doing) console.error(`assistant: ${doing}`)
-    if (!text) return
-    process.stdout.write(shown?.messageId === messageId ? delta : `assistant: ${text}`)
-    shown = { messageId, text }
-  })
-  room.on('message', ({ id, role, author, content }) => {
-    const line = `${author?.name ?? 'chatops'}: ${content}`
-    if (!shown || role !== 'assistant') print(line)
-    else {
-      const goesOn = id === shown.messageId && content.startsWith(shown.text)
-      console.log(goesOn ? content.slice(shown.text.length) : `\n${line}`)
-      end()
-    }
+  printTranscript(room)
+  room.on('message', ({ role, author, content }) => {
     const asked = /^bot (run|ask|hello)\b\s*(.*)/is.exec(content)
     if (started && role === 'user' && author.name !== name && asked) answer(author.name, ...asked.slice(1))
   })
-  room.on('commandResult', ({ message, data }) => {
-    if (!data?.answer) print(message)
-  })
-  for (const lost of ['gap', 'afresh']) room.on(lost, end)
   await room.connect()
   started = true
   await room.send('Hello! Say "bot run sma_crossover AAPL" or "bot ask which of them gained most?".')
