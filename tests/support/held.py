@@ -1,5 +1,6 @@
 """A worker that is held in the middle of its run for as long as somebody looks at it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,10 +10,11 @@ from playwright.async_api import expect
 
 from tests.support.browser import Person
 from tests.support.server import ServerProcess
+from tests.support.waiting import until
 
-_MOMENT_MS = 60
+_MOMENT_S = 0.02
 _TOLD_WITHIN_MS = 2_000  # a room is told at most once a second
-_BEGUN = re.compile(r"[1-9]\d")
+_BEGUN = re.compile(r"[1-9]")
 
 
 class HeldWorker:
@@ -35,7 +37,7 @@ class HeldWorker:
                     )
             except AssertionError:
                 self._process.resume()
-                await people[0].page.wait_for_timeout(_MOMENT_MS)
+                await asyncio.sleep(_MOMENT_S)
                 self._process.suspend()
             else:
                 return
@@ -43,12 +45,9 @@ class HeldWorker:
 
 @asynccontextmanager
 async def held_worker(server: ServerProcess) -> AsyncIterator[HeldWorker]:
-    """Hold the server's worker; after that it goes on, or ends if its server has."""
-    [process] = [
-        child
-        for child in psutil.Process(server.pid).children()
-        if "chatops.workers.child" in child.cmdline()
-    ]
+    """Hold the server's worker once it is ready; after that it goes on, or ends with its server."""
+    await until(lambda: bool(server.logged("worker_ready")), 60, "the worker is ready")
+    process = psutil.Process(server.logged("worker_ready")[-1]["worker"])
     process.suspend()
     try:
         yield HeldWorker(process)
