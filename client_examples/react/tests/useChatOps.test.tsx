@@ -83,6 +83,7 @@ test('functions are the same at each render, and state is new only where it chan
     'createSession',
     'dismissError',
     'executeCommand',
+    'importFile',
     'joinSession',
     'leaveSession',
     'sendMessage',

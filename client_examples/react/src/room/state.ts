@@ -206,7 +206,7 @@ function withPage(state: RoomState, ack: JoinAck): RoomState {
     entries = entries.filter((one) => one.seq <= reached)
   }
   const { session, you } = ack
-  const me = { ...state.me, id: you.id }
+  const me = state.me.id === you.id ? state.me : { ...state.me, id: you.id }
   const base = { ...state, me, epoch: session.epoch, session, seq, entries }
   const read = withEntries(base, page)
   if (ack.more) return read
