@@ -306,12 +306,12 @@ test('an answer tells its steps, and which of its figures nothing bears out', as
   const server = await new ServerProcess(provider.environment).start()
   onTestFinished(() => server.end())
   const chat = member(server.url, newSession())
+  provider.runs.push(
+    ['run_backtest', { strategy: 'momentum', symbols: ['AAPL'] }],
+    ['run_backtest', { strategy: 'momentum', symbols: ['TSLA'] }],
+  )
   await chat.sendMessage('How good is momentum on AAPL, and on TSLA?')
   await provider.asked(1)
-  provider.run('run_backtest', { strategy: 'momentum', symbols: ['AAPL'] })
-  await provider.asked(2)
-  provider.run('run_backtest', { strategy: 'momentum', symbols: ['TSLA'] })
-  await provider.asked(3)
   provider.say('Its Sharpe ratio is {{r1.sharpe_ratio}}, its trades are 777.')
   provider.end()
   const { messages } = await until(chat, (state) => {
