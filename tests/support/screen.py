@@ -45,7 +45,7 @@ class Screen:
                 stderr=other,
                 start_new_session=True,
                 preexec_fn=_take_the_terminal,
-                env={**os.environ, "TERM": "xterm-256color", **self._environment},
+                env={**_outside(), "TERM": "xterm-256color", **self._environment},
             )
         finally:
             os.close(other)
@@ -118,6 +118,11 @@ class Screen:
 
     def _write(self, text: str) -> None:
         os.write(self._keyboard, text.encode())
+
+
+def _outside() -> dict[str, str]:
+    """Our environment less the size of our own terminal, which would count more than its own."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 class _Answering(pyte.HistoryScreen):

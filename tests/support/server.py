@@ -52,6 +52,7 @@ class ServerProcess:
                     **os.environ,
                     "CHATOPS_DATA_DIR": str(self.data_dir),
                     "CHATOPS_LOG_FORMAT": "json",
+                    "CHATOPS_BACKTEST_WORKERS": "1",  # each loads for seconds, and most need none
                     **self._environment,
                 },
             )
