@@ -83,7 +83,7 @@ fmt: install-dev  ## mend style and form
 schema: install  ## write the generated references again
 	$(BIN)/python tools/write_reference.py
 
-bench: install-dev  ## measure the server beside its peers, in one run
+bench: install-dev page  ## measure the server beside its peers, in one run
 	@$(BIN)/python -m benchmarks; one=$$?; \
 	$(BIN)/python -m benchmarks.realtime --with-chainlit; two=$$?; \
 	$(BIN)/python -m benchmarks.cluster && exit $$((one | two))
