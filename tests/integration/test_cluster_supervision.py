@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.pausing import pause
 from tests.support.program import alive
 from tests.support.waiting import until
 
@@ -82,7 +83,7 @@ async def test_whatever_state_a_program_is_in_it_is_ended_in_seconds(
         family += family[0].children(recursive=True)
         assert len(family) == ups
         if state == "stopped":
-            os.kill(one.process.pid, signal.SIGSTOP)
+            pause(one.process.pid)
         began = time.monotonic()
     assert time.monotonic() - began < 5
     await until(lambda: not alive(family), 2, "all are gone")

@@ -198,7 +198,7 @@ async def test_a_killed_redis_is_noticed_waited_for_by_nobody_and_taken_up_again
     began = time.monotonic()
     for number in range(500):
         one.bus.publish(Hint("desk", "message", b"lost", number + 1, "e"))
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
     await until(lambda: not (one.bus.healthy or other.bus.healthy), 8, "both notice")
     other.doubts.clear()
     redis.restart()
@@ -219,7 +219,7 @@ async def test_a_paused_redis_holds_up_nobody(redis: Service, listen: Listen) ->
         for number in range(100):
             one.bus.publish(Hint("desk", "message", b"paused", number + 1, "e"))
             await asyncio.sleep(0)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
         await until(lambda: not one.bus.healthy, 8, "it is noticed")
     finally:
         redis.resume()

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.pausing import pause
+
 
 class ServerProcess:
     """``chatops serve`` on a free port of this machine, with a data folder of its own.
@@ -73,7 +75,7 @@ class ServerProcess:
 
     def pause(self) -> None:
         """Stop it in mid-air; its connections stay."""
-        os.kill(self.pid, signal.SIGSTOP)
+        pause(self.pid)
 
     def resume(self) -> None:
         """Let it go on."""

@@ -17,6 +17,8 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
+from tests.support.pausing import pause
+
 _START_WITHIN_S = 30.0
 _PORTS_TO_TRY = 3
 _PR_SET_PDEATHSIG = 1
@@ -99,7 +101,8 @@ class Service:
 
     def pause(self) -> None:
         """Let it hold its connections and do nothing."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None, "it does not run"
+        pause(self._process.pid)
 
     def resume(self) -> None:
         """Let it go on after a pause."""
