@@ -20,7 +20,7 @@ import pytest
 
 from chatops.access.identity import SYSTEM
 from chatops.errors import NotFoundError, StoreUnavailableError
-from chatops.sessions.model import Appended, NewEntry, Session
+from chatops.sessions.model import Appended, NewEntry, Session, SessionChange
 from chatops.stores.sqlite import SqliteStore
 from chatops.stores.sqlite_writer import BATCH_LIMIT, GroupWriter
 
@@ -97,6 +97,65 @@ async def test_all_who_wait_share_one_commit(
     done = await waiting
     assert writer_of(store).commits == before + 1 + commits
     assert [appended.entry.seq for appended in done] == list(range(1, senders + 1))
+
+
+async def test_all_who_wait_share_a_few_statements(store: SqliteStore) -> None:
+    said: list[str] = []
+    hold = Hold(store)
+    await hold.entered()
+    tracing = store.database.write(lambda connection: connection.set_trace_callback(said.append))
+    waiting = asyncio.gather(*(append(store, f"k{index}") for index in range(85)))
+    await asyncio.sleep(0)
+    await hold.release()
+    await tracing
+    done = await waiting
+    assert [appended.entry.seq for appended in done] == list(range(1, 86))
+    inserts = sum("INSERT INTO entries" in statement for statement in said)
+    assert inserts == 4  # of 64, 16, 4 and 1 rows
+    assert len(said) == inserts + len(("heads", "touch", "commit"))
+
+
+async def test_what_waits_together_may_repeat_itself_and_change_its_session(
+    store: SqliteStore,
+) -> None:
+    other = Session("other", "e", "Other", SYSTEM, datetime.now(UTC))
+    await store.sessions.create_session(other)
+    before = await append(store, "before")
+    asking = NewEntry("message", SYSTEM, {"id": "msg_1"}, "asks", asks=True)
+    answer = NewEntry("message", SYSTEM, {"id": "msg_2"}, "answer", answers="msg_1")
+    hold = Hold(store)
+    await hold.entered()
+    waiting = asyncio.gather(
+        append(store, "a"),
+        append(store, "a", "other"),
+        store.sessions.append("room", asking),
+        store.sessions.append("room", answer, change=SessionChange(title="Named")),
+        append(store, "b"),
+    )
+    await asyncio.sleep(0)
+    await hold.release()
+    assert [one.entry.seq for one in await waiting] == [2, 1, 3, 4, 5]
+    hold = Hold(store)
+    await hold.entered()
+    waiting = asyncio.gather(
+        append(store, "c"),
+        append(store, "before"),
+        append(store, "d"),
+        append(store, "d"),
+        append(store, "b", "other"),
+    )
+    await asyncio.sleep(0)
+    await hold.release()
+    c, repeated, d, again, b = await waiting
+    assert (c.entry.seq, d.entry.seq, b.entry.seq) == (6, 7, 2)
+    assert repeated == Appended(before.entry, duplicate=True)
+    assert again == Appended(d.entry, duplicate=True)
+    room = await store.sessions.get_session("room")
+    assert room is not None
+    assert (room.title, room.last_seq) == ("Named", 7)
+    assert not await store.sessions.open_questions()
+    assert await stored_keys(store) == ["before", "a", "asks", "answer", "b", "c", "d"]
+    assert await stored_keys(store, "other") == ["a", "b"]
 
 
 async def test_free_running_senders_share_commits(store: SqliteStore) -> None:

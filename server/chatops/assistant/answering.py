@@ -92,7 +92,11 @@ class Progress:
 
 
 class Answerer:
-    """Answers questions of a room."""
+    """Answers questions of a room.
+
+    Attributes:
+        available: Whether there is a model to ask.
+    """
 
     def __init__(
         self,
@@ -102,16 +106,12 @@ class Answerer:
         briefing: Briefing,
         cache: AnswerCache,
     ) -> None:
+        self.available = calls.available
         self._sessions = sessions
         self._calls = calls
         self._tools = tools
         self._briefing = briefing
         self._cache = cache
-
-    @property
-    def available(self) -> bool:
-        """Whether there is a model to ask."""
-        return self._calls.available
 
     def check_model(self, model_id: str | None) -> None:
         """Return if questions may be answered by the model.

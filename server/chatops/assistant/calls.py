@@ -60,7 +60,11 @@ class _Call:
 
 
 class ModelCalls:
-    """Calls of the model under policies and budgets, each recorded once."""
+    """Calls of the model under policies and budgets, each recorded once.
+
+    Attributes:
+        available: Whether there is a provider to ask.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class ModelCalls:
         store: UsageStore,
         supervisor: Supervisor,
     ) -> None:
+        self.available = client.available
         self._client = client
         self._policies = policies
         self._budgets = budgets
@@ -77,11 +82,6 @@ class ModelCalls:
         self._supervisor = supervisor
         self._unstored: deque[tuple[UsageRecord, Reservation]] = deque()
         self._trying_again = False
-
-    @property
-    def available(self) -> bool:
-        """Whether there is a provider to ask."""
-        return self._client.available
 
     def model_for(self, service: str, model_id: str | None) -> ModelConfig:
         """Return the model that a call for the service would ask.

@@ -54,6 +54,9 @@ class ModelClient:
 
     One for each process: its connections are shared by all calls, and by any number of them at
     once.
+
+    Attributes:
+        available: Whether there is a key; whether the provider accepts it is another matter.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ModelClient:
             longest_answer_s: The longest an answer may take.
         """
         self._api_key = "" if api_key is None else api_key.get_secret_value().strip()
+        self.available = bool(self._api_key)
         self._base_url = base_url or DEFAULT_BASE_URL
         self._timeout_s = timeout_s
         self._retries = retries
@@ -83,11 +87,6 @@ class ModelClient:
         self._client: AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._closed = False
-
-    @property
-    def available(self) -> bool:
-        """Whether there is a key; whether the provider accepts it is another matter."""
-        return bool(self._api_key)
 
     @contextlib.asynccontextmanager
     async def stream(self, model: ModelConfig, request: Request) -> AsyncIterator["Answer"]:

@@ -87,7 +87,7 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
             rooms = self.rooms["/"]
             self._hurry([r for r in self._patient if r == target or (alone and target in rooms[r])])
         if alone and not self._waiting:
-            self._deliver(members.values(), text_frame(packet), [packet])
+            self._deliver(members.inverse, text_frame(packet), [packet])
         elif self._waiting and self._waiting[-1][0] == target:
             self._waiting[-1][1].append(packet)
         else:
@@ -142,14 +142,18 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         if len(by_room) > 1:
             seen: set[str] = set()
             for room in by_room:
-                engine_ids = rooms[room].values()
-                of_several |= seen.intersection(engine_ids)
-                seen.update(engine_ids)
-            for engine_id in of_several:
-                own = {room for room in by_room if engine_id in rooms[room].values()}
-                self._deliver_all((engine_id,), [piece for piece in pieces if piece[0] in own])
+                of_several.update(seen.intersection(rooms[room].inverse))
+                seen.update(rooms[room].inverse)
+        if of_several:
+            own: dict[str, set[str]] = {}
+            for room in by_room:
+                for engine_id in of_several.intersection(rooms[room].inverse):
+                    own.setdefault(engine_id, set()).add(room)
+            for engine_id, its_rooms in own.items():
+                self._deliver_all((engine_id,), [one for one in pieces if one[0] in its_rooms])
         for room, its_pieces in by_room.items():
-            others = [one for one in rooms[room].values() if one not in of_several]
+            members = rooms[room].inverse
+            others = [one for one in members if one not in of_several] if of_several else members
             self._deliver_all(others, its_pieces)
 
     def _deliver_all(self, engine_ids: Collection[str], pieces: Sequence[Piece]) -> None:

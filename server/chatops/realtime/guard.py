@@ -74,9 +74,11 @@ def parse(text: Any) -> tuple[int, str, int | None, Any]:
     """
     if not isinstance(text, str):  # the library reads JSON into some
         raise FrameError("a packet of an unknown type")
-    if text[:1] == _EVENT:  # nearly all are: an event of the one namespace, to be acked
+    if text[:1] == _EVENT:  # nearly all are: an event of the one namespace
         at = text.find("[", 1, 17)
         digits = text[1:at]
+        if at == 1:
+            return packet.EVENT, "/", None, _event(text[1:])
         if at > 1 and digits.isascii() and digits.isdecimal():
             return packet.EVENT, "/", int(digits), _event(text[at:])
     found = _FRAME.fullmatch(text)

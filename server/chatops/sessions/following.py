@@ -74,17 +74,24 @@ class Following:
 
     async def show(self, entry: Entry, payload: bytes | None = None) -> None:
         """Show an entry that was stored here, after all that come before it."""
-        if self._rooms.get(entry.session_id) is None:
+        room = self._rooms.get(entry.session_id)
+        if room is None:
+            return
+        if entry.seq == room.cursor + 1 and not room.lock.locked():
+            self._show_next(room, entry, payload)  # as nearly always: there is nothing to wait for
             return
         async with self._rooms.hold(entry.session_id) as room:
             if room.cursor == UNKNOWN:  # nobody has seen anything yet
                 return
             if entry.seq == room.cursor + 1:
-                room.cursor = entry.seq
-                self.emit(entry, payload)
-                self._show_ahead(room)
+                self._show_next(room, entry, payload)
             else:
                 await room.show_until(entry.seq, self._store, self.emit)
+
+    def _show_next(self, room: Room, entry: Entry, payload: bytes | None) -> None:
+        room.cursor = entry.seq
+        self.emit(entry, payload)
+        self._show_ahead(room)
 
     def emit(self, entry: Entry, payload: bytes | None = None) -> None:
         """Hand an entry to the members here."""

@@ -53,7 +53,10 @@ class Preface:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+# What every message makes of these is not frozen: that alone would be a twentieth of its cost.
+
+
+@dataclass(slots=True)
 class NewEntry:
     """An entry before the store has numbered it.
 
@@ -79,7 +82,7 @@ class NewEntry:
     answers: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A stored entry.
 
@@ -133,7 +136,7 @@ class Hint:
     node: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Appended:
     """What :meth:`SessionStore.append` did.
 

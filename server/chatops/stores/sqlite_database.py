@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,8 +107,8 @@ class SqliteDatabase:
             lambda connection: connection.execute("SELECT at FROM heartbeat").fetchone()
         )
 
-    async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``operation`` on the writer's thread; return its result when it is on the disk.
+    def write(self, operation: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Run ``operation`` on the writer's thread; the result comes when it is on the disk.
 
         What it raises is raised here, and what it did is undone. Cancellation: it may or may not
         be committed.
@@ -118,8 +118,7 @@ class SqliteDatabase:
         """
         if self.writer is None:
             raise closed()
-        result: T = await self.writer.submit(operation)
-        return result
+        return self.writer.submit(operation)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``query`` on a reader's thread, in one transaction: it sees one moment.

@@ -1,38 +1,20 @@
 """Sessions and their logs in SQLite."""
 
 import sqlite3
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chatops.access.identity import Person
-from chatops.errors import NotFoundError
-from chatops.sessions.model import Appended, Entry, Head, NewEntry, Preface, Session, SessionChange
+from chatops.sessions.model import Appended, Entry, Head, NewEntry, Session, SessionChange
 from chatops.sessions.ports import MOST_OPEN_QUESTIONS, SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
-from chatops.stores.values import from_json, from_time, to_json, to_microseconds, to_time
-
-_INSERT = """
-INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface, question)
-SELECT id, last_seq + 1, ?, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
-ON CONFLICT (session_id, author_id, key) WHERE key IS NOT NULL DO NOTHING
-RETURNING seq
-"""
-
-_TOUCH = """
-UPDATE sessions
-SET last_seq = ?, touched_us = ?, title = coalesce(?, title), assistant = coalesce(?, assistant)
-WHERE id = ?
-"""
-
-_ANSWERED = "UPDATE entries SET question = NULL WHERE session_id = ? AND question = ?"
-
-_ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload, preface FROM entries"
+from chatops.stores.sqlite_entries import ENTRY, Append, appended, entries, keyed
+from chatops.stores.values import from_time, to_microseconds, to_time
 
 # Without the hint SQLite reads every entry to have them in order; there are few open commands.
 _OPEN_COMMANDS = f"""
-{_ENTRY} AS asked INDEXED BY entries_asked
+{ENTRY} AS asked INDEXED BY entries_asked
 WHERE kind = 'message' AND command_id IS NOT NULL AND number <= ? AND NOT EXISTS (
     SELECT 1 FROM entries AS result
     WHERE result.command_id = asked.command_id AND result.session_id = asked.session_id
@@ -42,7 +24,7 @@ ORDER BY number
 """  # noqa: S608 - made of constants
 
 _OPEN_QUESTIONS = f"""
-{_ENTRY} INDEXED BY entries_question
+{ENTRY} INDEXED BY entries_question
 WHERE question IS NOT NULL AND session_id = coalesce(?, session_id) ORDER BY number LIMIT ?
 """
 
@@ -88,9 +70,8 @@ class SqliteSessionStore:
         self, session_id: str, entry: NewEntry, *, change: SessionChange | None = None
     ) -> Appended:
         """Store the entry with the next number, durably, before returning."""
-        return await self._database.write(
-            lambda connection: _append(connection, session_id, entry, change)
-        )
+        stored = await self._database.write(Append.of(session_id, entry, change))
+        return appended(session_id, entry, stored)
 
     def heard(self, session_id: str, epoch: str, seq: int) -> None:
         """Do nothing: no other node can share this store."""
@@ -98,9 +79,9 @@ class SqliteSessionStore:
     async def read(self, session_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         """Return at most ``limit`` entries after ``after_seq``, oldest first."""
         return await self._database.read(
-            lambda connection: _entries(
+            lambda connection: entries(
                 connection,
-                f"{_ENTRY} WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+                f"{ENTRY} WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
                 (session_id, after_seq, max(limit, 0)),
             )
         )
@@ -108,9 +89,9 @@ class SqliteSessionStore:
     async def read_newest(self, session_id: str, limit: int) -> Sequence[Entry]:
         """Return the newest ``limit`` entries, oldest first."""
         newest = await self._database.read(
-            lambda connection: _entries(
+            lambda connection: entries(
                 connection,
-                f"{_ENTRY} WHERE session_id = ? ORDER BY seq DESC LIMIT ?",
+                f"{ENTRY} WHERE session_id = ? ORDER BY seq DESC LIMIT ?",
                 (session_id, max(limit, 0)),
             )
         )
@@ -119,7 +100,7 @@ class SqliteSessionStore:
     async def find(self, session_id: str, author_id: str, key: str) -> Entry | None:
         """Return the entry that was stored under this key of the author, or None."""
         found = await self._database.read(
-            lambda connection: _keyed(connection, session_id, author_id, key)
+            lambda connection: keyed(connection, session_id, author_id, key)
         )
         return found[0] if found else None
 
@@ -135,13 +116,13 @@ class SqliteSessionStore:
     async def open_commands(self) -> Sequence[Entry]:
         """Return the commands without result that an earlier server took, oldest first."""
         return await self._database.read(
-            lambda connection: _entries(connection, _OPEN_COMMANDS, (self._database.found,))
+            lambda connection: entries(connection, _OPEN_COMMANDS, (self._database.found,))
         )
 
     async def open_questions(self, session_id: str | None = None) -> Sequence[Entry]:
         """Return the messages that ask for an answer which is not stored, oldest first."""
         return await self._database.read(
-            lambda connection: _entries(
+            lambda connection: entries(
                 connection, _OPEN_QUESTIONS, (session_id, MOST_OPEN_QUESTIONS)
             )
         )
@@ -189,53 +170,6 @@ class SqliteSessionStore:
         return await self._database.write(expire)
 
 
-def _append(
-    connection: sqlite3.Connection, session_id: str, new: NewEntry, change: SessionChange | None
-) -> Appended:
-    author_id = new.author.id
-    preface = new.preface and to_json([new.preface.event, new.preface.payload])
-    payload = to_json(new.payload)
-    question = new.payload["id"] if new.asks else None
-    numbered = connection.execute(
-        _INSERT,
-        (new.kind, author_id, new.key, new.command_id, payload, preface, question, session_id),
-    ).fetchall()
-    if not numbered:
-        return _stored_before(connection, session_id, new)
-    seq: int = numbered[0][0]
-    title, assistant = (change.title, change.assistant) if change else (None, None)
-    connection.execute(_TOUCH, (seq, time.time_ns() // 1000, title, assistant, session_id))
-    if new.answers is not None:
-        connection.execute(_ANSWERED, (session_id, new.answers))
-    entry = Entry(
-        session_id=session_id,
-        seq=seq,
-        kind=new.kind,
-        author_id=author_id,
-        payload={**new.payload, "seq": seq},
-        command_id=new.command_id,
-        preface=new.preface,
-    )
-    return Appended(entry, duplicate=False)
-
-
-def _stored_before(connection: sqlite3.Connection, session_id: str, new: NewEntry) -> Appended:
-    first = [] if new.key is None else _keyed(connection, session_id, new.author.id, new.key)
-    if not first:
-        raise NotFoundError("There is no such session.", "Join the session first, then try again.")
-    return Appended(first[0], duplicate=True)
-
-
-def _keyed(
-    connection: sqlite3.Connection, session_id: str, author_id: str, key: str
-) -> list[Entry]:
-    return _entries(
-        connection,
-        f"{_ENTRY} WHERE session_id = ? AND author_id = ? AND key = ?",
-        (session_id, author_id, key),
-    )
-
-
 def _session(connection: sqlite3.Connection, session_id: str) -> Session | None:
     row = connection.execute("SELECT * FROM sessions WHERE id = ?", (session_id,)).fetchone()
     if row is None:
@@ -250,24 +184,6 @@ def _session(connection: sqlite3.Connection, session_id: str) -> Session | None:
         first_seq=row["first_seq"],
         assistant=row["assistant"],
     )
-
-
-def _entries(
-    connection: sqlite3.Connection, query: str, arguments: tuple[str | int | None, ...] = ()
-) -> list[Entry]:
-    return [
-        Entry(
-            session_id=row["session_id"],
-            seq=row["seq"],
-            kind=row["kind"],
-            author_id=row["author_id"],
-            payload={**from_json(row["payload"]), "seq": row["seq"]},
-            command_id=row["command_id"],
-            length=len(row["payload"]),
-            preface=Preface(*from_json(row["preface"])) if row["preface"] else None,
-        )
-        for row in connection.execute(query, arguments)
-    ]
 
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,11 +21,38 @@ log = structlog.get_logger(__name__)
 BATCH_LIMIT = 512
 """Operations in one transaction; more would only delay the first of them."""
 
-_SIBLINGS = 4
-_GATHER_S = 0.0001
-"""When so many came together last time, others are about to come: their commit is worth a wait."""
+_CROWD = 4
+"""When so many came together of late, others are about to come."""
+
+_GATHER_S = 0.005
+"""They are waited for as long as a commit took, for that is what they save, but no longer."""
 
 Operation = Callable[[sqlite3.Connection], Any]
+
+
+class NotTogetherError(Exception):
+    """Operations cannot be run in one go."""
+
+
+class Joint(ABC):
+    """An operation that can be run in one go with those of its class that wait beside it.
+
+    Each statement lets other threads run Python, and getting back from them costs more than the
+    statement: a few for all instead of a few for each make the writer several times as cheap.
+    """
+
+    @abstractmethod
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        """Run it alone."""
+
+    @classmethod
+    @abstractmethod
+    def together(cls, connection: sqlite3.Connection, operations: Sequence[Any]) -> Sequence[Any]:
+        """Run them all in their order; return what each would return.
+
+        Raises:
+            NotTogetherError: They must be run one by one; what was done so far will be undone.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +89,8 @@ class GroupWriter:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._stopping = False
-        self._last_batch = 0
+        self._crowd = 0
+        self._commit_s = 0.0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
 
     def start(self) -> None:
@@ -92,8 +122,8 @@ class GroupWriter:
         batch: list[_Pending] = []
         try:
             while not self._stopping and len(batch) < self._batch_limit:
-                if len(batch) == 1 and self._last_batch >= _SIBLINGS:
-                    time.sleep(_GATHER_S)
+                if len(batch) == 1 and self._crowd >= _CROWD:
+                    self._gather()
                 pending = self._queue.get(block=not batch)
                 if pending is None:
                     self._stopping = True
@@ -101,16 +131,23 @@ class GroupWriter:
                     batch.append(pending)
         except Empty:
             pass
-        self._last_batch = len(batch)
+        self._crowd = max(len(batch), self._crowd - self._crowd // 8 - 1)
         return batch
+
+    def _gather(self) -> None:
+        """Wait until as many are there as came of late, or until it is not worth a commit."""
+        longest_s = min(self._commit_s, _GATHER_S)
+        until = time.monotonic() + longest_s
+        while self._queue.qsize() + 1 < self._crowd and time.monotonic() < until:
+            time.sleep(longest_s / 8)
 
     def _write(self, batch: list[_Pending]) -> None:
         try:
             try:
-                self._commit(batch, self._apply)
+                self._commit(batch, self._apply_runs)
             except _HalfDoneError:
                 self._connection.execute("ROLLBACK")
-                self._commit(batch, self._apply_in_savepoint)
+                self._commit(batch, self._apply_in_savepoints)
         # Whatever happens, every caller must hear of it: they wait for ever otherwise.
         except Exception as error:  # noqa: BLE001
             self._fail(batch, error)
@@ -118,11 +155,31 @@ class GroupWriter:
             self.commits += 1
             self.operations += len(batch)
 
-    def _commit(self, batch: list[_Pending], apply: Callable[[_Pending], None]) -> None:
+    def _commit(self, batch: list[_Pending], apply: Callable[[list[_Pending]], None]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        for pending in batch:
-            apply(pending)
+        apply(batch)
+        began = time.monotonic()
         self._connection.execute("COMMIT")
+        self._commit_s = time.monotonic() - began
+
+    def _apply_runs(self, batch: list[_Pending]) -> None:
+        for kind, same in groupby(batch, lambda pending: type(pending.operation)):
+            run = list(same)
+            if len(run) > 1 and issubclass(kind, Joint):
+                self._apply_together(kind, run)
+            else:
+                for pending in run:
+                    self._apply(pending)
+
+    def _apply_together(self, kind: type[Joint], run: Sequence[_Pending]) -> None:
+        try:
+            results = kind.together(self._connection, [pending.operation for pending in run])
+        except Exception as error:
+            if self._is_lost(error):
+                raise
+            raise _HalfDoneError from error
+        for pending, result in zip(run, results, strict=True):
+            pending.result = result
 
     def _apply(self, pending: _Pending) -> None:
         changes = self._connection.total_changes
@@ -135,6 +192,10 @@ class GroupWriter:
             if self._connection.total_changes != changes:
                 raise _HalfDoneError from error
             pending.error = error
+
+    def _apply_in_savepoints(self, batch: list[_Pending]) -> None:
+        for pending in batch:
+            self._apply_in_savepoint(pending)
 
     def _apply_in_savepoint(self, pending: _Pending) -> None:
         execute = self._connection.execute
