@@ -145,12 +145,13 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
                 of_several.update(seen.intersection(rooms[room].inverse))
                 seen.update(rooms[room].inverse)
         if of_several:
-            own: dict[str, set[str]] = {}
-            for room in by_room:
-                for engine_id in of_several.intersection(rooms[room].inverse):
-                    own.setdefault(engine_id, set()).add(room)
-            for engine_id, its_rooms in own.items():
-                self._deliver_all((engine_id,), [one for one in pieces if one[0] in its_rooms])
+            there = {room: of_several.intersection(rooms[room].inverse) for room in by_room}
+            own: dict[str, list[Piece]] = {}
+            for piece in pieces:
+                for engine_id in there[piece[0]]:
+                    own.setdefault(engine_id, []).append(piece)
+            for engine_id, its_pieces in own.items():
+                self._deliver_all((engine_id,), its_pieces)
         for room, its_pieces in by_room.items():
             members = rooms[room].inverse
             others = [one for one in members if one not in of_several] if of_several else members
