@@ -12,7 +12,7 @@
     ├── ConflictError           conflict            somebody else changed it at the same moment
     ├── RateLimitedError        rate_limited        too fast
     ├── LimitExceededError      limit_exceeded      a job took more time or memory than it may
-    ├── QueueFullError          queue_full          too many jobs, or questions, wait
+    ├── QueueFullError          queue_full          too many jobs, questions or files wait
     ├── UpstreamFailedError     upstream_failed     a worker or another server did not do its part
     ├── AssistantOffError       assistant_off       no language model, or it is switched off
     ├── ModelNotAllowedError    model_not_allowed   the policy of a service excludes the model
@@ -122,7 +122,7 @@ class LimitExceededError(AppError):
 
 
 class QueueFullError(AppError):
-    """Too many jobs, or questions of one person, wait already."""
+    """Too many jobs, questions of one person, or files wait already."""
 
     code = "queue_full"
     http_status = 503

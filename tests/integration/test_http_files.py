@@ -5,14 +5,17 @@ import gzip
 import json
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import pytest
 import pytest_asyncio
 
 from chatops.bootstrap import Node
+from chatops.rest import operations
 from tests.support.caller import Caller
 from tests.support.http import Api, Told, api_of
 from tests.support.inprocess import running_node
@@ -198,6 +201,51 @@ async def test_the_room_goes_on_while_a_file_is_read(api: Api, server: tuple[Nod
             await asyncio.sleep(0.02)
         assert (await coming).status == 200
     assert acked > 10
+
+
+@asynccontextmanager
+async def stalled(url: str, session: str) -> AsyncIterator[asyncio.StreamReader]:
+    """An upload of which nothing arrives but its beginning."""
+    where = urlsplit(url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    try:
+        head = f"POST {SESSION}/{session}/files?name=A.csv HTTP/1.1\r\nHost: x\r\n"
+        writer.write(f"{head}Content-Length: 1000\r\n\r\nDate".encode())
+        await writer.drain()
+        yield reader
+    finally:
+        writer.close()
+
+
+async def test_only_a_few_files_are_held_and_the_next_is_asked_to_wait(
+    api: Api, server: tuple[Node, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = await new_session(api)
+    async with AsyncExitStack() as held:
+        for _ in range(4):
+            await held.enter_async_context(stalled(server[1], session))
+        await asyncio.sleep(0.1)
+        told = await drop(api, session, "TSLA.csv", PRICES)
+        assert (told.status, told.error["code"]) == (503, "queue_full")
+        assert told.error["retryAfterSeconds"]
+        assert (await api.post(f"{SESSION}/create")).status == 200
+    deadline = asyncio.get_running_loop().time() + 10
+    while (told := await drop(api, session, "TSLA.csv", PRICES)).status == 503:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+    assert told.status == 200
+    assert "request_failed" not in "".join(capsys.readouterr())
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    api: Api, server: tuple[Node, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_BODY_WITHIN_S", 0.3)
+    session = await new_session(api)
+    async with stalled(server[1], session) as reader:
+        answer = await reader.readuntil(b"}}")
+    assert b"HTTP/1.1 422" in answer
+    assert b"did not arrive within 0.3 seconds" in answer
 
 
 def _many(rows: int) -> bytes:

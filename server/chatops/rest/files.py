@@ -13,6 +13,9 @@ from chatops.rest.operations import Call, Operation
 from chatops.rest.services import Services
 from chatops.sessions.entries import notice
 
+_AT_ONCE = 4
+"""Files that are held in memory, of which one is imported at a time."""
+
 _LONGEST_NAME_BYTES = 200
 _TOLD = 10
 
@@ -37,6 +40,7 @@ class Files:
                 bytes,
                 (400, 404, 409, 502),
                 max_bytes=self._services.max_file_bytes,
+                at_once=_AT_ONCE,
             )
         ]
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from chatops.access.identity import Person, local_person
 from chatops.access.rates import PersonRates
-from chatops.errors import NotAllowedError, ShuttingDownError
+from chatops.errors import BadPayloadError, NotAllowedError, QueueFullError, ShuttingDownError
 from chatops.protocol.base import MAX_PAYLOAD_BYTES
 from chatops.protocol.strictjson import StrictJsonError, encode, loads
 from chatops.rest.bodies import ClientHeader, FieldProblem, Nothing
@@ -27,6 +27,9 @@ CLIENT_HEADER = "X-Chatops-Client"
 
 GUEST = Person(id="guest:http", name="guest")
 """Whoever does not say who they are; all of them are one person, with one allowance."""
+
+_BUSY_RETRY_S = 2.0
+_BODY_WITHIN_S = 120.0
 
 _M = TypeVar("_M", bound=BaseModel)
 _PART = re.compile(r"{(\w+)}")
@@ -72,6 +75,7 @@ class Operation:
         errors: Which errors it may answer, besides those that all may.
         accepted: What it answers with 202, if it may.
         max_bytes: The longest body that it takes.
+        at_once: How many requests may be in hand; no body is read of those beyond. 0: any number.
     """
 
     method: Literal["GET", "POST"]
@@ -85,6 +89,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     accepted: type[BaseModel] | None = None
     max_bytes: int = MAX_PAYLOAD_BYTES
+    at_once: int = 0
 
     @property
     def parts(self) -> list[str]:
@@ -148,17 +153,29 @@ class Door:
 
     def serve(self, operation: Operation) -> Handler:
         """Return the handler of an operation."""
+        in_hand = 0
 
         async def handler(request: web.Request) -> web.StreamResponse:
+            nonlocal in_hand
             person = self.person(request)
             if operation.method == hdrs.METH_POST:
                 self.check_origin(request)
                 self.take(person)
             query = checked(operation.query, dict(request.query))
-            body = None
-            if operation.body is not None:
-                body = await _body(operation.body, await _read(request, operation.max_bytes))
-            answer = await operation.handle(Call(request, person, query, body))
+            if in_hand == operation.at_once > 0:
+                raise QueueFullError(
+                    "The server is busy with others' requests of this kind.",
+                    "Try again in a moment.",
+                    retry_after_s=_BUSY_RETRY_S,
+                )
+            in_hand += 1
+            try:
+                body = None
+                if operation.body is not None:
+                    body = await _body(operation.body, await _read(request, operation.max_bytes))
+                answer = await operation.handle(Call(request, person, query, body))
+            finally:
+                in_hand -= 1
             if isinstance(answer, web.StreamResponse):
                 return answer
             return answered(answer)
@@ -186,12 +203,20 @@ def checked(model: type[_M], given: Any) -> _M:
 
 async def _read(request: web.Request, max_bytes: int) -> bytes:
     body = bytearray()
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > max_bytes:
-            raise TooLargeError(
-                f"The body is longer than {max_bytes // 1024:,} KiB.", "Send less at once."
-            )
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > max_bytes:
+                    raise TooLargeError(
+                        f"The body is longer than {max_bytes // 1024:,} KiB.", "Send less at once."
+                    )
+    except TimeoutError:
+        raise BadPayloadError(
+            f"The body did not arrive within {_BODY_WITHIN_S:g} seconds.", "Send it again."
+        ) from None
+    except ConnectionError:  # nobody is left to read this
+        raise BadPayloadError("The body broke off.", "Send it again.") from None
     return bytes(body)
 
 

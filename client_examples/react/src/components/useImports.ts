@@ -1,4 +1,4 @@
-import { useCallback, useState } from 'react'
+import { useCallback, useRef, useState } from 'react'
 import type { UseChatOps } from '../hooks/useChatOps'
 import { newId } from '../room/identity'
 import type { Problem } from '../room/problem'
@@ -25,11 +25,13 @@ export function useImports({ importFile }: Pick<UseChatOps, 'importFile'>) {
     },
     [importFile],
   )
+  const last = useRef(Promise.resolve())
   const add = useCallback(
     (chosen: readonly File[]) => {
       const more = chosen.map((file) => ({ id: newId(), file, message: null, problem: null }))
       setFiles((all) => [...all, ...more])
-      for (const one of more) void send(one, false)
+      // One after the other, as the server imports them: it holds only a few.
+      for (const one of more) last.current = last.current.then(() => send(one, false))
     },
     [send],
   )
