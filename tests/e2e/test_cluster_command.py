@@ -39,7 +39,7 @@ async def interrupted(cluster: Program, number: int, within_s: float) -> None:
     assert time.monotonic() - began < within_s
     assert done.code == 0, done.out[-3000:]
     assert "has ended" in done.out
-    await until(lambda: not alive(started), 2, "all are gone")
+    await until(lambda: not alive(started), 5, "all are gone")
 
 
 @pytest.mark.parametrize("queue", ["pool", "celery"])
@@ -76,7 +76,7 @@ async def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> N
         cluster.interrupt(signal.SIGINT)
         done = await cluster.ended(20)
     assert done.code == 0
-    await until(lambda: not alive(started), 2, "all are gone")
+    await until(lambda: not alive(started), 5, "all are gone")
 
 
 async def test_without_mongod_it_says_how_to_get_it(tmp_path: Path) -> None:

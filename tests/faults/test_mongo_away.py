@@ -1,13 +1,13 @@
 """MongoDB paused, killed and back again: what is acked is there once, and nobody waits for long."""
 
 import asyncio
+import secrets
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -18,10 +18,11 @@ from chatops.errors import StoreUnavailableError
 from chatops.sessions.model import Appended
 from chatops.stores.mongo import MongoStore
 from chatops.stores.mongo_database import Driver
+from chatops.tasks import Supervisor
 from tests.contracts.jobs import NOW, asker, job, submit
 from tests.support.disk import fill_the_disk, small_disk
 from tests.support.mongo import MongoNodes, append, make_room, mongo_nodes, stored_keys
-from tests.support.services import Mongod, mongod, replica_set
+from tests.support.services import Mongod, guarded_mongod, mongod, replica_set
 from tests.support.waiting import until
 
 PATIENCE_S = 60.0
@@ -200,7 +201,7 @@ async def test_a_full_disk_of_mongodb_costs_nothing_that_was_acked(
         async def send(sender: int) -> None:
             index = 0
             while not refused:
-                key = f"{sender}-{index}-{token_hex(2000)}"
+                key = f"{sender}-{index}-{secrets.token_hex(2000)}"
                 index += 1
                 try:
                     acked[key] = (await append(store, key)).entry.seq
@@ -289,9 +290,28 @@ async def submit_again(store: MongoStore, name: str) -> str:
 
 
 async def test_a_node_killed_while_it_submits_does_not_keep_others_out(nodes: MongoNodes) -> None:
-    store = await nodes.open()
+    await outlive_a_node_killed_while_it_submits(await nodes.open(), nodes.uri, nodes.driver)
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_who_may_only_read_and_write_is_not_kept_out_by_a_dead_node_either(
+    tmp_path: Path, driver: Driver
+) -> None:
+    with guarded_mongod(tmp_path, secrets.token_hex(8)) as server:
+        uri = server.uri("chatops", "writer")
+        supervisor = Supervisor()
+        store = MongoStore(uri, supervisor, driver=driver)
+        await store.open()
+        await outlive_a_node_killed_while_it_submits(store, uri, driver)
+        await store.close()
+        await supervisor.close(5)
+
+
+async def outlive_a_node_killed_while_it_submits(
+    store: MongoStore, uri: str, driver: Driver
+) -> None:
     program = [sys.executable, "-m", "tests.support.mongo_killed_in_submit"]
-    dead = await asyncio.create_subprocess_exec(*program, nodes.uri, nodes.driver)
+    dead = await asyncio.create_subprocess_exec(*program, uri, driver)
     assert await dead.wait() == -signal.SIGKILL
     begun_s = time.monotonic()
     await submit(store.jobs, job("bt_alive", asker("alive")))

@@ -109,7 +109,7 @@ async def test_closing_with_redis_away_takes_no_longer_than_allowed(tmp_path: Pa
         sender.offer(1)
         before = time.monotonic()
         await sender.close(0.5)
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 2
         redis.resume()
 
 

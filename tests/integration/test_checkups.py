@@ -1,15 +1,12 @@
 """What the doctor finds at real servers: whole ones, broken ones, and none."""
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import pymongo
 import pytest
 
 from chatops.cluster.redis_checkup import check_redis, safety
@@ -17,7 +14,7 @@ from chatops.findings import Finding, without_secrets
 from chatops.stores.mongo_checkup import COLLECTION, check_mongo
 from chatops.workers.celery_checkup import check_celery
 from chatops.workers.pool_checkup import check_worker
-from tests.support.services import Mongod, Service, mongod, redis_server
+from tests.support.services import Mongod, Service, guarded_mongod, mongod, redis_server
 
 PASSWORD = "s3cret-w0rd"  # noqa: S105 - of a server that lives as long as the test
 
@@ -61,9 +58,8 @@ async def test_a_replica_set_is_measured_and_nothing_stays_in_it(mongo: Mongod) 
 
 
 async def test_a_user_who_may_not_write_is_told_which_role_is_missing(tmp_path: Path) -> None:
-    with guarded_mongod(tmp_path) as server:
-        uri = f"mongodb://reader:{PASSWORD}@127.0.0.1:{server.port}/chatops?authSource=admin"
-        found = await check_mongo(uri)
+    with guarded_mongod(tmp_path, PASSWORD) as server:
+        found = await check_mongo(server.uri("chatops", "reader"))
         assert states(found)["mongodb write"] == "failed"
         assert "readWrite on chatops" in (found[1].advice or "")
         for wrong in ("reader:wrong", "nobody:x"):
@@ -285,35 +281,3 @@ class NewMongod(Mongod):
 
     def __exit__(self, *_error: object) -> None:
         self.kill()
-
-
-class guarded_mongod(NewMongod):  # noqa: N801 - used as ``with guarded_mongod(folder):``
-    """A replica set with users: ``root``, and ``reader``, who may only read."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._key = folder / "key"
-        self._key.write_text("c2VjcmV0" * 8)
-        os.chmod(self._key, 0o400)
-
-    def _arguments(self, port: int) -> list[str]:
-        return [*super()._arguments(port), "--keyFile", str(self._key)]
-
-    def __enter__(self) -> "guarded_mongod":
-        self.start()
-        members = [{"_id": 0, "host": f"127.0.0.1:{self.port}"}]
-        with self.client() as client:
-            client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
-            deadline = time.monotonic() + 20
-            while not client.admin.command("hello")["isWritablePrimary"]:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            # The first user may be made from this machine without a password.
-            client.admin.command("createUser", "root", pwd=PASSWORD, roles=["root"])
-        root: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
-            "127.0.0.1", self.port, username="root", password=PASSWORD, directConnection=True
-        )
-        with root:
-            role = {"role": "read", "db": "chatops"}
-            root.admin.command("createUser", "reader", pwd=PASSWORD, roles=[role])
-        return self

@@ -512,7 +512,7 @@ def test_no_worker_outlives_a_killed_server(entry_on_path: None) -> None:
             server.kill()
         killed_at = time.monotonic()
     while any(worker.is_running() and worker.status() != "zombie" for worker in workers):
-        assert time.monotonic() - killed_at < 2
+        assert time.monotonic() - killed_at < 5
 
 
 SERVER_IMPORTS = """

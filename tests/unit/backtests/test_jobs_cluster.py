@@ -111,7 +111,7 @@ async def test_a_job_asked_for_on_one_node_runs_on_another_and_is_answered_once(
     await face.submit("bt_1", asker("c1"))
     (await back.workers.started(0)).done(figure=1)
     assert (await cluster.end_of("c1")).summary == {"figure": 1}
-    await until(lambda: not face.jobs.standing(), 1, "the other node forgets the job")
+    await until(lambda: not face.jobs.standing(), 5, "the other node forgets the job")
     assert await face.jobs.owed() == set()
 
 
@@ -148,7 +148,7 @@ async def test_a_job_is_cancelled_from_any_node_within_2_s(cluster: Cluster, sil
     await face.jobs.cancel("bt_1", BEN)
     ended = await cluster.end_of("c1")
     assert (ended.state, ended.ended_by) == ("cancelled", BEN)
-    assert time.monotonic() - asked_at < (2 if silent else 0.5)
+    assert time.monotonic() - asked_at < (2 if silent else 0.9)
     with pytest.raises(NotFoundError):
         await face.jobs.cancel("bt_1", BEN)
 
@@ -316,7 +316,7 @@ async def test_a_node_that_goes_in_good_order_hands_its_jobs_over_at_once(
     left_at = time.monotonic()
     work.die()  # as the pool does when it closes
     again = await new.workers.started(0)
-    assert time.monotonic() - left_at < 0.5
+    assert time.monotonic() - left_at < 0.9
     again.done()
     assert (await cluster.end_of("c1")).state == "completed"
 
@@ -327,10 +327,10 @@ async def test_who_joins_through_another_node_is_told_at_once_by_the_node_that_r
     runs, other = await cluster.node(1), await cluster.node(0)
     await runs.submit("bt_1", asker("c1"), same="f")
     work = await runs.workers.started(0)
-    await until(lambda: len(cluster.heard("bt_1")) == 1, 2, "the first room is told")
+    await until(lambda: len(cluster.heard("bt_1")) == 1, 5, "the first room is told")
     met = await other.submit("bt_2", asker("c2", "other room", BEN), same="f")
     joined_at = time.monotonic()
-    await until(lambda: bool(cluster.heard("bt_1", "other room")), 2, "the other room is told")
+    await until(lambda: bool(cluster.heard("bt_1", "other room")), 5, "the other room is told")
     assert met.id == "bt_1"
     assert time.monotonic() - joined_at < 0.9
     assert len(cluster.heard("bt_1")) == 1
@@ -347,7 +347,7 @@ async def test_one_node_tells_a_room_and_once_a_second_at_most(cluster: Cluster)
     await face.submit("bt_0", asker("c0"))
     before = await back.workers.started(0)
     await face.submit("bt_1", asker("c1"))
-    await until(lambda: bool(cluster.heard("bt_1")), 2, "the room hears that its job waits")
+    await until(lambda: bool(cluster.heard("bt_1")), 5, "the room hears that its job waits")
     before.done()
     work = await back.workers.started(1)
     for step in range(30):
@@ -386,7 +386,7 @@ async def test_the_order_is_fair_over_all_nodes(cluster: Cluster) -> None:
         await one.submit(f"bt_a{n}", asker(f"a{n}"))
     started = [await node.workers.started(0) for node in (one, two)]
     await one.submit("bt_b", asker("b", person=BEN), requested_by=BEN)
-    await until(lambda: len(two.jobs.standing()) == 5, 1, "both nodes know all")
+    await until(lambda: len(two.jobs.standing()) == 5, 5, "both nodes know all")
     for node in (one, two):
         waiting = [now.job.id for now in node.jobs.standing() if now.position]
         assert waiting == ["bt_b", "bt_a2", "bt_a3"]
@@ -411,11 +411,11 @@ async def test_whose_turn_it_was_last_is_known_to_all_nodes(cluster: Cluster) ->
     work = await back.workers.started(0)
     await face.submit("bt_a1", asker("a1"))
     await face.submit("bt_b", asker("b", person=BEN), requested_by=BEN)
-    await until(lambda: face.jobs.standing()[0].job.state == "running", 2, "the start is known")
+    await until(lambda: face.jobs.standing()[0].job.state == "running", 5, "the start is known")
     await back.jobs.close()
     work.done()
     await cluster.end_of("a0")
-    await until(lambda: len(face.jobs.standing()) == 2, 2, "its end is known")
+    await until(lambda: len(face.jobs.standing()) == 2, 5, "its end is known")
     assert [now.job.id for now in face.jobs.standing()] == ["bt_b", "bt_a1"]
 
 
@@ -427,7 +427,7 @@ async def test_a_waiting_job_has_a_time_on_a_node_without_slots(cluster: Cluster
     for n in (1, 2):
         await face.submit(f"bt_{n}", asker(f"c{n}"))
     await back.workers.started(1)
-    await until(lambda: face.jobs.standing()[0].position is None, 1, "one runs")
+    await until(lambda: face.jobs.standing()[0].position is None, 5, "one runs")
     running, waiting = face.jobs.standing()
     assert (running.position, waiting.position) == (None, 1)
     assert running.eta_s is not None
@@ -504,7 +504,7 @@ async def test_the_end_of_a_job_that_has_ended_is_known_at_once(cluster: Cluster
     (await back.workers.started(0)).done()
     await cluster.end_of("c1")
     await face.submit("bt_2", asker("c2"), same="bt_1")
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(2):
         assert (await face.jobs.ended("bt_1")).askers[-1].joined == "reused"
     with pytest.raises(NotFoundError):
         await face.jobs.ended("bt_none")

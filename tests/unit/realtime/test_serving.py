@@ -81,11 +81,11 @@ async def test_messages_wait_for_the_store_together_and_are_answered_in_their_or
 ) -> None:
     names = [f"message {number}" for number in range(5)]
     take(serving, connection, *names)
-    await until(lambda: door.begun == names, 1, "all begin")
+    await until(lambda: door.begun == names, 5, "all begin")
     door.store.set()
-    await until(lambda: len(door.answered) == 5, 1, "all are answered")
+    await until(lambda: len(door.answered) == 5, 5, "all are answered")
     assert door.answered == [(number, True) for number in range(5)]
-    await until(lambda: not connection.busy, 1, "nothing is left in hand")
+    await until(lambda: not connection.busy, 5, "nothing is left in hand")
 
 
 @pytest.mark.parametrize("after", ["at once", "a command"])
@@ -93,12 +93,12 @@ async def test_what_is_no_message_waits_for_the_messages_before_it(
     door: Door, serving: Serving, connection: Connection, after: str
 ) -> None:
     take(serving, connection, "message", after, "message too")
-    await until(lambda: door.begun == ["message"], 1, "the message begins")
+    await until(lambda: door.begun == ["message"], 5, "the message begins")
     for _ in range(20):
         await asyncio.sleep(0)
     assert door.begun == ["message"]
     door.store.set()
-    await until(lambda: len(door.answered) == 3, 1, "all are answered")
+    await until(lambda: len(door.answered) == 3, 5, "all are answered")
     assert door.begun == ["message", after, "message too"]
 
 
@@ -106,11 +106,11 @@ async def test_one_that_comes_alone_after_a_message_waits_for_it_too(
     door: Door, serving: Serving, connection: Connection
 ) -> None:
     take(serving, connection, "message")
-    await until(lambda: connection.behind != [], 1, "it has passed its turn on")
+    await until(lambda: connection.behind != [], 5, "it has passed its turn on")
     take(serving, connection, "at once")
     assert door.begun == ["message"]
     door.store.set()
-    await until(lambda: door.begun == ["message", "at once"], 1, "it is served")
+    await until(lambda: door.begun == ["message", "at once"], 5, "it is served")
 
 
 async def test_a_refused_message_does_not_take_others_with_it(
@@ -118,7 +118,7 @@ async def test_a_refused_message_does_not_take_others_with_it(
 ) -> None:
     take(serving, connection, "message 0", "message refused", "message 2")
     door.store.set()
-    await until(lambda: len(door.answered) == 3, 1, "all are answered")
+    await until(lambda: len(door.answered) == 3, 5, "all are answered")
     assert door.answered == [(0, True), (1, False), (2, True)]
 
 
@@ -126,10 +126,10 @@ async def test_no_more_messages_are_in_hand_than_may_wait(
     door: Door, serving: Serving, connection: Connection
 ) -> None:
     take(serving, connection, *(f"message {number}" for number in range(INBOX + 10)))
-    await until(lambda: len(door.begun) == INBOX + 1, 1, "as many as may begin")
+    await until(lambda: len(door.begun) == INBOX + 1, 5, "as many as may begin")
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(door.begun) == INBOX + 1
     assert len(connection.inbox) == 9
     door.store.set()
-    await until(lambda: len(door.answered) == INBOX + 10, 1, "all are answered")
+    await until(lambda: len(door.answered) == INBOX + 10, 5, "all are answered")
