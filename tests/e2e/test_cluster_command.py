@@ -42,7 +42,7 @@ async def interrupted(cluster: Program, number: int, within_s: float) -> None:
     await until(lambda: not alive(started), 5, "all are gone")
 
 
-@pytest.mark.parametrize("queue", ["pool", "celery"])
+@pytest.mark.parametrize("queue", ["celery", pytest.param("pool", marks=pytest.mark.long)])
 async def test_a_room_is_one_on_both_nodes_and_ctrl_c_ends_everything(
     tmp_path: Path, queue: str
 ) -> None:

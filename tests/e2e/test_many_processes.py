@@ -77,7 +77,13 @@ async def test_three_processes_on_one_port_are_one_server(tmp_path: Path) -> Non
         assert not [child for child in children if child.is_running()]
 
 
-@pytest.mark.parametrize("transports", [[], ["polling"]], ids=["default", "polling"])
+@pytest.mark.parametrize(
+    "transports",
+    [
+        pytest.param([], id="default"),
+        pytest.param(["polling"], id="polling", marks=pytest.mark.long),
+    ],
+)
 async def test_clients_that_begin_with_polling_connect_and_stay(
     tmp_path: Path, node: str, transports: list[str]
 ) -> None:

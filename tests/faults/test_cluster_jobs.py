@@ -122,7 +122,7 @@ def check_progress(caller: Caller) -> None:
         assert versions == sorted(set(versions)), job_id
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", ["celery", pytest.param("pool", marks=pytest.mark.long)])
 async def test_both_nodes_see_the_run_and_its_one_result(tmp_path: Path, queue: str) -> None:
     async with (
         cluster(tmp_path, queue) as (made, _),
@@ -166,8 +166,18 @@ async def test_a_run_is_cancelled_from_the_other_node_within_two_seconds(
             assert finals(ann, job_id)[0]["outcome"] == "cancelled"
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-@pytest.mark.parametrize("fault", ["killed", "paused", "told to stop"])
+@pytest.mark.parametrize(
+    ("fault", "queue"),
+    [
+        ("killed", "celery"),
+        ("paused", "pool"),
+        ("told to stop", "celery"),
+        *(
+            pytest.param(*other, marks=pytest.mark.long)
+            for other in (("killed", "pool"), ("paused", "celery"), ("told to stop", "pool"))
+        ),
+    ],
+)
 async def test_a_run_whose_runner_is_gone_is_ended_by_another(
     tmp_path: Path, queue: str, fault: str
 ) -> None:
@@ -208,7 +218,7 @@ async def test_a_run_whose_runner_is_gone_is_ended_by_another(
             await runner.start()
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", ["pool", pytest.param("celery", marks=pytest.mark.long)])
 async def test_many_runs_while_a_runner_dies_each_end_once(tmp_path: Path, queue: str) -> None:
     async with cluster(tmp_path, queue) as (made, processes):
         async with Caller(made.urls[0], SESSION, "Ann") as ann:

@@ -130,7 +130,7 @@ async def test_what_waits_on_one_node_takes_its_place_on_another(tmp_path: Path)
         assert not here.all("error")
 
 
-@pytest.mark.parametrize("how", ["kill", "pause", "stop"])
+@pytest.mark.parametrize("how", ["kill", "pause", pytest.param("stop", marks=pytest.mark.long)])
 async def test_a_node_that_goes_in_mid_answer_leaves_one_end(tmp_path: Path, how: str) -> None:
     async with cluster(tmp_path) as (made, provider):
         provider.answers += [LOOK, SLOW]

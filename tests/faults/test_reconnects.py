@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_nothing_is_lost_or_doubled_through_reconnects(tmp_path: Path, seed: int) -> None:
     await play(tmp_path, seed, reconnects=30, server_deaths=1)
 
