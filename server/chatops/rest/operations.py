@@ -162,7 +162,7 @@ class Door:
                 self.check_origin(request)
                 self.take(person)
             query = checked(operation.query, dict(request.query))
-            if in_hand == operation.at_once > 0:
+            if 0 < operation.at_once <= in_hand:
                 raise QueueFullError(
                     "The server is busy with others' requests of this kind.",
                     "Try again in a moment.",

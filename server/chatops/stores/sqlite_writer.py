@@ -174,6 +174,7 @@ class GroupWriter:
     def _apply_together(self, kind: type[Joint], run: Sequence[_Pending]) -> None:
         try:
             results = kind.together(self._connection, [pending.operation for pending in run])
+        # Whosever it is, it is found one by one; unless it is the transaction's.
         except Exception as error:
             if self._is_lost(error):
                 raise

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,8 +102,11 @@ async def test_a_preface_comes_just_before_its_entry_on_every_node(tmp_path: Pat
             events = made[number].channel.shown[f"c{number}"]
             return [event for event, _ in events if event != "presence"]
 
+        def both_shown(number: int) -> bool:
+            return len(shown(number)) == 2
+
         for number in range(3):
-            await until(lambda n=number: len(shown(n)) == 2, 5, "both are shown")  # type: ignore[misc]
+            await until(partial(both_shown, number), 5, "both are shown")
             assert shown(number) == ["backtestProgress", "message"]
 
 
