@@ -5,6 +5,7 @@ the system's memory, is SQLite's word for ``synchronous = FULL``, which is check
 """
 
 import asyncio
+import json
 import random
 import signal
 import sqlite3
@@ -40,7 +41,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 async def append(store: SqliteStore, key: str, session_id: str = "room") -> Appended:
     return await store.sessions.append(
-        session_id, NewEntry("message", SYSTEM, {"content": key * 20}, key)
+        session_id, NewEntry("message", SYSTEM, {"content": f"{key} " * 20}, key)
     )
 
 
@@ -49,14 +50,14 @@ async def pragma(store: SqliteStore, text: str) -> None:
 
 
 async def stored_keys(store: SqliteStore, session_id: str = "room") -> list[str]:
-    """Return the keys in the order of the numbers, which must be 1, 2, 3, ..."""
+    """Return the keys, by the contents, in the order of the numbers, which must be 1, 2, 3, ..."""
     rows = await store.database.read(
         lambda connection: connection.execute(
-            "SELECT seq, key FROM entries WHERE session_id = ? ORDER BY seq", (session_id,)
+            "SELECT seq, payload FROM entries WHERE session_id = ? ORDER BY seq", (session_id,)
         ).fetchall()
     )
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
-    return [row["key"] for row in rows]
+    return [json.loads(row["payload"])["content"].split()[0] for row in rows]
 
 
 def writer_of(store: SqliteStore) -> GroupWriter:
@@ -121,8 +122,10 @@ async def test_what_waits_together_may_repeat_itself_and_change_its_session(
     other = Session("other", "e", "Other", SYSTEM, datetime.now(UTC))
     await store.sessions.create_session(other)
     before = await append(store, "before")
-    asking = NewEntry("message", SYSTEM, {"id": "msg_1"}, "asks", asks=True)
-    answer = NewEntry("message", SYSTEM, {"id": "msg_2"}, "answer", answers="msg_1")
+    asking = NewEntry("message", SYSTEM, {"id": "msg_1", "content": "asks"}, "asks", asks=True)
+    answer = NewEntry(
+        "message", SYSTEM, {"id": "msg_2", "content": "answer"}, "answer", answers="msg_1"
+    )
     hold = Hold(store)
     await hold.entered()
     waiting = asyncio.gather(

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from chatops.access.identity import Person
 from chatops.assistant.usage import UsageFilter
 from chatops.errors import StoreUnavailableError
+from chatops.sessions.model import NewEntry
 from chatops.stores.sqlite import SqliteStore
 from chatops.stores.sqlite_schema import FILE_NAME, MIGRATIONS, migrate
 
@@ -158,6 +160,31 @@ async def test_a_session_of_before_the_assistant_has_it_always(tmp_path: Path) -
     assert session is not None
     assert (session.assistant, session.last_seq) == ("always", 1)
     assert list(await store.sessions.open_questions()) == []
+    await store.close()
+
+
+async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, path, MIGRATIONS[:5])
+        connection.execute(
+            "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at, touched_us,"
+            " last_seq) VALUES ('old', 'e', 'Old', 'a', 'A', '2026-01-01T00:00:00+00:00', 1, 3)"
+        )
+        connection.executemany(
+            "INSERT INTO entries (session_id, seq, kind, author_id, key, payload)"
+            " VALUES ('old', ?, 'message', ?, ?, '{}')",
+            [(1, "a", "k"), (2, "b", "k"), (3, "a", None)],
+        )
+    store = SqliteStore(tmp_path)
+    await store.open()
+    for author, seq in (("a", 1), ("b", 2), ("c", 4)):
+        entry = NewEntry("message", Person(author, author), {"id": "msg_1"}, "k")
+        done = await store.sessions.append("old", entry)
+        assert (done.entry.seq, done.duplicate) == (seq, seq < 4)
+        found = await store.sessions.find("old", author, "k")
+        assert found is not None
+        assert found.seq == seq
     await store.close()
 
 

@@ -25,7 +25,7 @@ async def send(store: SqliteStore, sender: int, prefix: str) -> None:
         count += 1
         key = f"{prefix}-{sender}-{count}"
         done = await store.sessions.append(
-            session_id, NewEntry("message", SYSTEM, {"content": key * 5}, key)
+            session_id, NewEntry("message", SYSTEM, {"content": f"{key} " * 5}, key)
         )
         # One write call a line: what was printed cannot be lost in a buffer by the kill.
         os.write(1, f"{session_id} {done.entry.seq} {key}\n".encode())

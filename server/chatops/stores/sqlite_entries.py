@@ -10,7 +10,7 @@ from typing import Self
 from chatops.errors import NotFoundError
 from chatops.sessions.model import Appended, Entry, NewEntry, Preface, SessionChange
 from chatops.stores.sqlite_writer import Joint, NotTogetherError
-from chatops.stores.values import from_json, to_json
+from chatops.stores.values import from_json, key_digest, to_json
 
 ENTRY = "SELECT session_id, seq, kind, author_id, command_id, payload, preface FROM entries"
 
@@ -20,7 +20,7 @@ SELECT json_group_object(id, last_seq) FROM sessions WHERE id IN (SELECT value F
 
 _INSERT = """
 INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface, question)
-VALUES {} ON CONFLICT (session_id, author_id, key) WHERE key IS NOT NULL DO NOTHING
+VALUES {} ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
 """
 
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -38,7 +38,7 @@ UPDATE sessions SET title = coalesce(?, title), assistant = coalesce(?, assistan
 
 _ANSWERED = "UPDATE entries SET question = NULL WHERE session_id = ? AND question = ?"
 
-Row = tuple[str | int | None, ...]
+Row = tuple[str | bytes | int | None, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,16 +50,14 @@ class Append(Joint):
 
     Attributes:
         session_id: The room.
-        author_id: With the key, what there is once in a session.
-        key: None for an entry that cannot be there before.
+        key: What there is only one entry of (:func:`key_digest`); None for any number.
         values: The columns after ``seq``.
         change: What the entry changes of its session.
         answers: The question that is not open any more.
     """
 
     session_id: str
-    author_id: str
-    key: str | None
+    key: bytes | None
     values: Row
     change: SessionChange | None
     answers: str | None
@@ -67,16 +65,17 @@ class Append(Joint):
     @classmethod
     def of(cls, session_id: str, new: NewEntry, change: SessionChange | None) -> Self:
         """Return what stores the entry."""
+        key = key_digest(session_id, new.author.id, new.key) if new.key else None
         values: Row = (
             new.kind,
             new.author.id,
-            new.key,
+            key,
             new.command_id,
             to_json(new.payload),
             to_json([new.preface.event, new.preface.payload]) if new.preface else None,
             new.payload["id"] if new.asks else None,
         )
-        return cls(session_id, new.author.id, new.key, values, change, new.answers)
+        return cls(session_id, key, values, change, new.answers)
 
     def __call__(self, connection: sqlite3.Connection) -> int | Entry:
         """Store it alone.
@@ -87,7 +86,7 @@ class Append(Joint):
         try:
             return self.together(connection, [self])[0]
         except NotTogetherError:  # and nothing was changed, as it is only one
-            found = self.key and keyed(connection, self.session_id, self.author_id, self.key)
+            found = self.key and keyed(connection, self.key)
         if not found:
             raise NotFoundError(
                 "There is no such session.", "Join the session first, then try again."
@@ -149,13 +148,9 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         at += many
 
 
-def keyed(connection: sqlite3.Connection, session_id: str, author_id: str, key: str) -> list[Entry]:
-    """Return the entry of the author's key, or nothing."""
-    return entries(
-        connection,
-        f"{ENTRY} WHERE session_id = ? AND author_id = ? AND key = ?",
-        (session_id, author_id, key),
-    )
+def keyed(connection: sqlite3.Connection, key: bytes) -> list[Entry]:
+    """Return the entry under the key, a :func:`key_digest`, or nothing."""
+    return entries(connection, f"{ENTRY} WHERE key = ?", (key,))
 
 
 def entries(connection: sqlite3.Connection, query: str, arguments: Row = ()) -> list[Entry]:

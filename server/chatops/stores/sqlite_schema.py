@@ -8,6 +8,7 @@ import structlog
 
 from chatops.errors import StoreUnavailableError
 from chatops.stores.sqlite_errors import unavailable
+from chatops.stores.values import key_digest
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +167,21 @@ _VERSION_5 = """
 ALTER TABLE floors ADD COLUMN about TEXT NOT NULL DEFAULT '{}';  -- JSON, kept with the answer
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+# Less than a fifth of the pages that the three texts took in an index of their own.
+_VERSION_6 = """
+DROP INDEX entries_key;
+UPDATE entries SET key = key_digest(session_id, author_id, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX entries_key ON entries (key) WHERE key IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+)
 """Script n brings a database of version n to n + 1. Released scripts never change."""
 
 
@@ -232,6 +247,7 @@ def migrate(
         sqlite3.Error: A script failed; the file is as the script before it left it, once the
             connection is closed or rolled back.
     """
+    connection.create_function("key_digest", 3, key_digest, deterministic=True)
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > len(migrations):
         raise StoreUnavailableError(

@@ -10,7 +10,7 @@ from chatops.sessions.model import Appended, Entry, Head, NewEntry, Session, Ses
 from chatops.sessions.ports import MOST_OPEN_QUESTIONS, SessionStore
 from chatops.stores.sqlite_database import SqliteDatabase
 from chatops.stores.sqlite_entries import ENTRY, Append, appended, entries, keyed
-from chatops.stores.values import from_time, to_microseconds, to_time
+from chatops.stores.values import from_time, key_digest, to_microseconds, to_time
 
 # Without the hint SQLite reads every entry to have them in order; there are few open commands.
 _OPEN_COMMANDS = f"""
@@ -99,9 +99,8 @@ class SqliteSessionStore:
 
     async def find(self, session_id: str, author_id: str, key: str) -> Entry | None:
         """Return the entry that was stored under this key of the author, or None."""
-        found = await self._database.read(
-            lambda connection: keyed(connection, session_id, author_id, key)
-        )
+        digest = key_digest(session_id, author_id, key)
+        found = await self._database.read(lambda connection: keyed(connection, digest))
         return found[0] if found else None
 
     async def heads(self, session_ids: Sequence[str]) -> Mapping[str, Head]:

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -45,6 +47,24 @@ def to_microseconds(at: datetime) -> int:
 def from_optional_time(text: str | None) -> datetime | None:
     """Return the time, or None where none was written."""
     return None if text is None else from_time(text)
+
+
+def key_digest(session_id: str, author_id: str, key: str) -> bytes:
+    """Return the 16 bytes under which the entry of an author's key is found.
+
+    Those of one session begin with the same four and so stand together in an index; by the other
+    twelve any two keys of a session differ.
+    """
+    return _session_digest(session_id) + _digest(f"{author_id}\0{key}", 12)
+
+
+@lru_cache(maxsize=1024)
+def _session_digest(session_id: str) -> bytes:
+    return _digest(session_id, 4)
+
+
+def _digest(text: str, size: int) -> bytes:
+    return blake2b(text.encode(), digest_size=size).digest()
 
 
 def person_json(person: Person | None) -> str | None:
