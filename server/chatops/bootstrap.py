@@ -115,7 +115,9 @@ class Node:
             self.store.usage,
             self.supervisor,
         )
-        self.turns = Turns(self.sessions, self.store.floors, self.supervisor)
+        self.turns = Turns(
+            self.sessions, self.store.floors, self.supervisor, available=self.calls.available
+        )
         questions = Questions(self.sessions, self.turns, settings.assistant_waiting)
         tools = Toolbox(
             sessions=self.sessions,

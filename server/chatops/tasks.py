@@ -20,7 +20,7 @@ class Supervisor:
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run ``work`` in the background under ``name``."""
-        task = asyncio.create_task(work, name=name)  # noqa: TID251 - this is the one place
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -1,7 +1,7 @@
 """The one permission check: sockets, HTTP and a model's tool calls all call :func:`authorize`."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from chatops.access.identity import SYSTEM, Person
 from chatops.errors import NotAllowedError
@@ -24,8 +24,7 @@ class Action(StrEnum):
     IMPORT_FILE = "import_file"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the action is done to.
 
     Attributes:

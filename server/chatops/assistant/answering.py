@@ -92,11 +92,7 @@ class Progress:
 
 
 class Answerer:
-    """Answers questions of a room.
-
-    Attributes:
-        available: Whether there is a model to ask.
-    """
+    """Answers questions of a room."""
 
     def __init__(
         self,
@@ -106,7 +102,6 @@ class Answerer:
         briefing: Briefing,
         cache: AnswerCache,
     ) -> None:
-        self.available = calls.available
         self._sessions = sessions
         self._calls = calls
         self._tools = tools

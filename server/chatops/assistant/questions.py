@@ -19,19 +19,19 @@ _ROOMS_TOLD = 10_000
 
 
 class Questions:
-    """Decides whether a message is a question, and hands questions to the turns."""
+    """Decides whether a message is a question, and hands questions to the turns.
+
+    Attributes:
+        available: Whether there is a model to answer.
+    """
 
     def __init__(self, sessions: Sessions, turns: Turns, waiting: int) -> None:
         """Make it; ``waiting`` questions of a person may wait in a session, 0: any number."""
+        self.available = turns.available
         self._sessions = sessions
         self._turns = turns
         self._waiting = waiting
         self._told: OrderedDict[str, None] = OrderedDict()
-
-    @property
-    def available(self) -> bool:
-        """Whether there is a model to answer."""
-        return self._turns.available
 
     async def wanted(
         self,
@@ -97,7 +97,7 @@ class Questions:
             AssistantOffError: There is none.
             ModelNotAllowedError: Not this one.
         """
-        if not self._turns.available:
+        if not self.available:
             raise no_model()
         self._turns.check_model(model_id)
 
@@ -114,7 +114,7 @@ class Questions:
         Raises:
             StoreUnavailableError: Nobody knows.
         """
-        if not self._turns.available:
+        if not self.available:
             return set()
         found = await self._sessions.open_questions()
         return {one.command_id for one in found if one.command_id is not None}

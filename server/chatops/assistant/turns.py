@@ -43,11 +43,15 @@ class Turns:
 
     Attributes:
         answerer: Gives the answers. It is set when all commands are known, for they are its tools.
+        available: Whether there is a model to answer.
     """
 
     answerer: Answerer
 
-    def __init__(self, sessions: Sessions, floors: FloorStore, supervisor: Supervisor) -> None:
+    def __init__(
+        self, sessions: Sessions, floors: FloorStore, supervisor: Supervisor, *, available: bool
+    ) -> None:
+        self.available = available
         self._sessions = sessions
         self._floors = floors
         self._supervisor = supervisor
@@ -57,11 +61,6 @@ class Turns:
         self._closing = False
         self._since = utc_now()
         self._looking: asyncio.Task[None] | None = None
-
-    @property
-    def available(self) -> bool:
-        """Whether there is a model to answer."""
-        return self.answerer.available
 
     # ---------------------------------------------------------------- life
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -41,8 +41,7 @@ Whisper = Callable[[str, dict[str, Any]], None]
 """Sends an event to the caller alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """What became of a message.
 
     Attributes:

@@ -25,6 +25,9 @@ _PATIENT = frozenset({"messageDelta"})
 
 _PATIENCE_S = 0.02
 
+Members = Any
+"""Of a room: a bidict of the library's, Socket.IO ids to Engine.IO ids."""
+
 Piece = tuple[str, bytes, list[bytes]]
 """What a room is told in a row: its name, the frames, and the packets that these are of."""
 
@@ -67,29 +70,36 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
 
         ``payload`` is JSON: what is made once goes to the other nodes too.
         """
-        if target in self.rooms.get("/", ()):
-            packet = b'42["%b",%b]' % (event.encode(), payload)
-            if event in _PATIENT:
-                self._patient.setdefault(target, []).append(packet)
-                if self._patience is None:
-                    loop = asyncio.get_running_loop()
-                    self._patience = loop.call_later(_PATIENCE_S, self._lose_patience)
-            else:
-                self.tell(target, packet)
+        members = self.rooms.get("/", {}).get(target)
+        if members is None:
+            return
+        packet = b'42["%b",%b]' % (event.encode(), payload)
+        if event in _PATIENT:
+            self._patient.setdefault(target, []).append(packet)
+            if self._patience is None:
+                loop = asyncio.get_running_loop()
+                self._patience = loop.call_later(_PATIENCE_S, self._lose_patience)
+        else:
+            self._tell(target, members, packet)
 
     def tell(self, target: str, packet: bytes) -> None:
         """Send a packet to a room or to one connection, after what was for them before."""
         members = self.rooms.get("/", {}).get(target)
-        if not members:
-            return
-        alone = target in members  # the room of one connection
+        if members is not None:
+            self._tell(target, members, packet)
+
+    def _tell(self, target: str, members: Members, packet: bytes) -> None:
         if self._patient:
             rooms = self.rooms["/"]
+            alone = target in members  # the room of one connection
             self._hurry([r for r in self._patient if r == target or (alone and target in rooms[r])])
-        if alone and not self._waiting:
+        if self._waiting:
+            if self._waiting[-1][0] == target:
+                self._waiting[-1][1].append(packet)
+            else:
+                self._wait(target, [packet])
+        elif target in members:
             self._deliver(members.inverse, text_frame(packet), [packet])
-        elif self._waiting and self._waiting[-1][0] == target:
-            self._waiting[-1][1].append(packet)
         else:
             self._wait(target, [packet])
 
@@ -137,15 +147,16 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
         by_room: dict[str, list[Piece]] = {}
         for piece in pieces:
             by_room.setdefault(piece[0], []).append(piece)
+        members = {room: rooms[room].inverse.keys() for room in by_room}
         # Mostly an ack beside an event of its room: the sender first, then the many others at once.
         of_several: set[str] = set()
         if len(by_room) > 1:
             seen: set[str] = set()
-            for room in by_room:
-                of_several.update(seen.intersection(rooms[room].inverse))
-                seen.update(rooms[room].inverse)
+            for its_members in members.values():
+                of_several |= its_members & seen
+                seen |= its_members
         if of_several:
-            there = {room: of_several.intersection(rooms[room].inverse) for room in by_room}
+            there = {room: its_members & of_several for room, its_members in members.items()}
             own: dict[str, list[Piece]] = {}
             for piece in pieces:
                 for engine_id in there[piece[0]]:
@@ -153,13 +164,16 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
             for engine_id, its_pieces in own.items():
                 self._deliver_all((engine_id,), its_pieces)
         for room, its_pieces in by_room.items():
-            members = rooms[room].inverse
-            others = [one for one in members if one not in of_several] if of_several else members
+            others: Collection[str] = members[room]
+            if of_several:
+                others = [one for one in others if one not in of_several]
             self._deliver_all(others, its_pieces)
 
     def _deliver_all(self, engine_ids: Collection[str], pieces: Sequence[Piece]) -> None:
-        frames = b"".join([frames for _, frames, _ in pieces])
-        packets = [packet for _, _, packets in pieces for packet in packets]
+        _, frames, packets = pieces[0]
+        if len(pieces) > 1:
+            frames = b"".join([frames for _, frames, _ in pieces])
+            packets = [packet for _, _, packets in pieces for packet in packets]
         self._deliver(engine_ids, frames, packets)
 
     def _deliver(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol
 
@@ -73,28 +73,28 @@ class Turn:
     """One event's turn with its connection.
 
     Attributes:
-        reply: Answers the event.
-        passed: Whether the next event may begin although this one has not ended.
+        passed: The task that goes on with this event while the next one may begin, or None.
     """
 
-    __slots__ = ("_connection", "_serving", "passed", "reply")
+    __slots__ = ("_ack_id", "_connection", "_serving", "passed")
 
-    def __init__(
-        self, serving: "Serving", connection: Connection, reply: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, serving: "Serving", connection: Connection, ack_id: int | None) -> None:
+        self.passed: asyncio.Task[None] | None = None
         self._serving = serving
         self._connection = connection
-        self.reply = reply
-        self.passed = False
+        self._ack_id = ack_id
+
+    def reply(self, ack: dict[str, Any]) -> None:
+        """Answer the event."""
+        self._serving.answers.ack(self._connection, self._ack_id, ack)
 
     def pass_on(self) -> None:
         """Let the next event begin: this one only waits, for what keeps their order by itself.
 
         Nothing happens while as many as may wait so already do.
         """
-        if not self.passed and len(self._connection.behind) < INBOX:
-            self.passed = True
-            self._serving.passed_on(self._connection)
+        if self.passed is None and len(self._connection.behind) < INBOX:
+            self.passed = self._serving.passed_on(self._connection)
 
 
 class Serving:
@@ -106,6 +106,7 @@ class Serving:
 
     Attributes:
         handler: Who serves them; set before anybody connects.
+        answers: How clients are told something.
         closing: Set when new events are to be refused.
         people: The allowances of people, or None without limits.
     """
@@ -114,10 +115,10 @@ class Serving:
         self, supervisor: Supervisor, answers: Answers, people: PersonRates | None
     ) -> None:
         self.handler: EventHandler | None = None
+        self.answers = answers
         self.people = people
         self.closing = False
         self._supervisor = supervisor
-        self._answers = answers
 
     def take(self, connection: Connection, incoming: Incoming) -> None:
         """Serve the event now if its turn has come, else after those before it."""
@@ -127,7 +128,7 @@ class Serving:
             and self._may_begin(connection, incoming)
         ):
             connection.at_once += 1
-            turn = self._turn(connection, incoming)
+            turn = Turn(self, connection, incoming.ack_id)
             rest = self._begin(connection, incoming, turn)
             if rest is not None:
                 self._go_on(connection, turn, self._finish(connection, incoming, rest))
@@ -136,18 +137,15 @@ class Serving:
             if connection.serving is None:
                 self._go_on(connection)
 
-    def passed_on(self, connection: Connection) -> None:
-        """Go on with the next event, beside the one in hand."""
+    def passed_on(self, connection: Connection) -> "asyncio.Task[None]":
+        """Go on with the next event, beside the one in hand; return the task of that."""
         assert connection.serving is not None  # noqa: S101 - the caller runs in it
         task, connection.serving = connection.serving, None
         connection.behind.append(task)
-        task.add_done_callback(connection.behind.remove)
         connection.at_once = 0
         if connection.inbox:
             self._go_on(connection)
-
-    def _turn(self, connection: Connection, incoming: Incoming) -> Turn:
-        return Turn(self, connection, partial(self._answers.ack, connection, incoming.ack_id))
+        return task
 
     def _may_begin(self, connection: Connection, incoming: Incoming) -> bool:
         assert self.handler is not None  # noqa: S101 - set before anybody connects
@@ -176,13 +174,15 @@ class Serving:
                 if connection.paused is not None and len(connection.inbox) < INBOX // 2:
                     connection.paused.resume()
                     connection.paused = None
-                turn = self._turn(connection, incoming)
+                turn = Turn(self, connection, incoming.ack_id)
                 if (rest := self._begin(connection, incoming, turn)) is not None:
                     await self._finish(connection, incoming, rest)
                 elif (served := served + 1) % _AT_ONCE == 0:
                     await asyncio.sleep(0)
         finally:
-            if not (turn and turn.passed):
+            if turn and turn.passed:
+                connection.behind.remove(turn.passed)
+            else:
                 connection.serving = None
                 connection.at_once = 0
 
@@ -222,8 +222,8 @@ class Serving:
         wire = wire_error(refusal, incoming.request_id, incoming.payload)
         if refusal.retryable or isinstance(refusal, InternalError):
             log.warning("event_refused", code=refusal.code)
-        self._answers.ack(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
-        self._answers.whisper(connection.id, "error", wire.to_wire())
+        self.answers.ack(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
+        self.answers.whisper(connection.id, "error", wire.to_wire())
         if isinstance(refusal, RateLimitedError | BadPayloadError | UnknownEventError):
             return asyncio.sleep(_REFUSAL_COSTS_S)
         return None

@@ -61,7 +61,9 @@ def user_message(
 
     A command has a key in any case, so that it can be found when nobody knows if it was stored.
     """
-    kept = {k: v for k, v in (metadata or {}).items() if k not in SERVER_METADATA}
+    kept: dict[str, Any] = {}
+    if metadata:
+        kept.update((k, v) for k, v in metadata.items() if k not in SERVER_METADATA)
     if ask:
         kept["ask"] = dict(ask)
     if command_id:
