@@ -174,9 +174,7 @@ class Node:
     def app(self) -> web.Application:
         """Return the web application with both faces."""
         app = web.Application(middlewares=[answers(self.settings.cors_origins)])
-        self.server.attach_to(
-            app, Events(self.server, self.sessions, self.chat, self.turns, self.jobs)
-        )
+        self.server.attach_to(app, Events(self.sessions, self.chat, self.turns, self.jobs))
         Rest(self.rest).add_to(app)
         app.cleanup_ctx.append(self._life)
         app.on_shutdown.append(self._drain)

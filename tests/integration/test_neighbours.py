@@ -15,10 +15,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from chatops.realtime.connection import Connection, Incoming
+from chatops.realtime.connection import Connection, Turn
 from chatops.realtime.neighbours import Neighbours
 from chatops.realtime.server import ChatServer
-from chatops.realtime.serving import Turn
 from chatops.tasks import Supervisor
 from tests.support.keepalive import KeepAlive, target
 from tests.support.waiting import until
@@ -48,11 +47,11 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[int] = []
 
-    def handle(self, _connection: Connection, incoming: Incoming, turn: Turn) -> None:
-        self.heard.append(len(str(incoming.payload)))
+    def handle(self, turn: Turn) -> None:
+        self.heard.append(len(str(turn.payload)))
         turn.reply({"ok": True})
 
-    def may_overlap(self, _incoming: Incoming) -> bool:
+    def may_overlap(self, _turn: Turn) -> bool:
         return True
 
     def gone(self, connection: Connection) -> None:

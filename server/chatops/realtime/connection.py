@@ -1,10 +1,10 @@
-"""One connected client: who it is, what it sent that has not been served yet."""
+"""One connected client: who it is, and the events of it that have not been served yet."""
 
 import asyncio
 import itertools
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from chatops.access.identity import Person
 from chatops.access.rates import TokenBucket
@@ -17,14 +17,40 @@ INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
 
 
-@dataclass(slots=True)
-class Incoming:
-    """An event as it arrived; ``refused`` says what was wrong with it, if something was."""
+class Service(Protocol):
+    """Who serves the events of connections."""
 
+    def reply(self, turn: "Turn", ack: dict[str, Any]) -> None:
+        """Answer the event."""
+        ...
+
+    def whisper(self, turn: "Turn", event: str, payload: dict[str, Any]) -> None:
+        """Send an event to the connection alone."""
+        ...
+
+    def pass_on(self, turn: "Turn") -> None:
+        """Let the next event begin beside this one."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """An event as it arrived, and its turn to be served.
+
+    Attributes:
+        connection: Where it came from.
+        ack_id: Number of the ack that was asked for, if one was.
+        refused: What was wrong with it, if something was.
+        passed: The task that goes on with it although the next event may begin, or None.
+    """
+
+    _service: Service
+    connection: "Connection"
     name: str
     payload: Any
     ack_id: int | None
     refused: str | None = None
+    passed: asyncio.Task[None] | None = None
     _number: int = 0
 
     @property
@@ -33,14 +59,29 @@ class Incoming:
         self._number = self._number or next(_count)
         return f"req_{_run}{self._number:x}"
 
-    def facts(self, connection: "Connection") -> dict[str, Any]:
+    def reply(self, ack: dict[str, Any]) -> None:
+        """Answer the event, if its sender asked for that and is still there."""
+        self._service.reply(self, ack)
+
+    def whisper(self, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to where this one came from, and nowhere else."""
+        self._service.whisper(self, event, payload)
+
+    def pass_on(self) -> None:
+        """Let the next event begin: this one only waits, for what keeps their order by itself.
+
+        Nothing happens while as many as may wait so already do.
+        """
+        self._service.pass_on(self)
+
+    def facts(self) -> dict[str, Any]:
         """Return what every line of the log about it says."""
         payload = self.payload
         named = payload.get("sessionId") if isinstance(payload, dict) else payload
         return {
             "request_id": self.request_id,
             "wire_event": self.name[:64],
-            "person": connection.person.id,
+            "person": self.connection.person.id,
             "session_id": named[:64] if isinstance(named, str) else None,
         }
 
@@ -66,7 +107,7 @@ class Connection:
     engine_id: str
     person: Person
     bucket: TokenBucket | None
-    inbox: list[Incoming] = field(default_factory=list)
+    inbox: list[Turn] = field(default_factory=list)
     serving: asyncio.Task[None] | None = None
     behind: list[asyncio.Task[None]] = field(default_factory=list)
     at_once: int = 0

@@ -1,7 +1,6 @@
 """The events of the wire, one row each. Handlers are short: check, hand over, reply."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -22,9 +21,8 @@ from chatops.protocol.requests import (
     SessionInfo,
     StopGeneration,
 )
-from chatops.realtime.connection import Connection, Incoming
-from chatops.realtime.server import ChatServer
-from chatops.realtime.serving import Rest, Turn
+from chatops.realtime.connection import Connection, Turn
+from chatops.realtime.serving import Rest
 from chatops.sessions.export import row_of
 from chatops.sessions.presence import member
 from chatops.sessions.service import Sessions, Snapshot
@@ -36,16 +34,13 @@ OK = {"ok": True}
 class Events:
     """Serves the events of clients."""
 
-    def __init__(
-        self, server: ChatServer, sessions: Sessions, chat: Chat, turns: Turns, jobs: Jobs
-    ) -> None:
-        self._server = server
+    def __init__(self, sessions: Sessions, chat: Chat, turns: Turns, jobs: Jobs) -> None:
         self._sessions = sessions
         self._chat = chat
         self._turns = turns
         self._jobs = jobs
 
-    def handle(self, connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
+    def handle(self, turn: Turn) -> Rest | None:
         """Serve one event and reply once; what has to wait is returned, to be awaited.
 
         Raises:
@@ -53,31 +48,28 @@ class Events:
             ValidationError: Its payload is not of the contract.
             AppError: What the event's own work raises.
         """
-        serve = EVENTS.get(incoming.name)
+        serve = EVENTS.get(turn.name)
         if serve is None:
             raise UnknownEventError(
-                f'There is no event "{incoming.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
+                f'There is no event "{turn.name[:64]}".', f"Use one of: {', '.join(EVENTS)}."
             )
-        request = CLIENT_EVENTS[incoming.name].request.of(incoming.payload)
-        return serve(self, connection, request, turn)
+        return serve(self, turn, CLIENT_EVENTS[turn.name].request.of(turn.payload))
 
-    def may_overlap(self, incoming: Incoming) -> bool:
+    def may_overlap(self, turn: Turn) -> bool:
         """Whether it is a message and no command: the log keeps the order of those."""
-        payload = incoming.payload
+        payload = turn.payload
         content = payload.get("content") if isinstance(payload, dict) else None
-        return (
-            incoming.name == "sendMessage" and isinstance(content, str) and not is_command(content)
-        )
+        return turn.name == "sendMessage" and isinstance(content, str) and not is_command(content)
 
     def gone(self, connection: Connection) -> None:
         """Take the connection out of its rooms."""
         self._sessions.drop(connection.id)
 
-    async def join(self, connection: Connection, request: JoinSession, turn: Turn) -> None:
+    async def join(self, turn: Turn, request: JoinSession) -> None:
         """Enter a room; the ack has the log and leaves before the first live event."""
+        connection = turn.connection
         if request.name is not None:
             connection.person = _renamed(connection.person, request.name)
-
         await self._sessions.join(
             request.session_id,
             connection.id,
@@ -87,13 +79,14 @@ class Events:
             reply=lambda snapshot: turn.reply(self._join_ack(snapshot, connection.person)),
         )
 
-    def leave(self, connection: Connection, request: LeaveSession, turn: Turn) -> None:
+    def leave(self, turn: Turn, request: LeaveSession) -> None:
         """Leave a room."""
-        self._sessions.leave(request.session_id, connection.id)
+        self._sessions.leave(request.session_id, turn.connection.id)
         turn.reply(OK)
 
-    async def send(self, connection: Connection, request: SendMessage, turn: Turn) -> None:
+    async def send(self, turn: Turn, request: SendMessage) -> None:
         """Say something, or give a command by its text."""
+        connection = turn.connection
         await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
         posted = await self._chat.post(
             request.session_id,
@@ -102,12 +95,13 @@ class Events:
             key=request.client_message_id,
             metadata=request.metadata,
             in_line=turn.pass_on,
-            whisper=partial(self._server.whisper, connection.id),
+            whisper=turn.whisper,
         )
         turn.reply(_posted(posted))
 
-    async def execute(self, connection: Connection, request: ExecuteCommand, turn: Turn) -> None:
+    async def execute(self, turn: Turn, request: ExecuteCommand) -> None:
         """Give a command by name and values."""
+        connection = turn.connection
         await self._sessions.ensure_joined(request.session_id, connection.id, connection.person)
         posted = await self._chat.execute(
             request.session_id,
@@ -115,19 +109,19 @@ class Events:
             request.command,
             request.parameters,
             key=request.client_message_id,
-            whisper=partial(self._server.whisper, connection.id),
+            whisper=turn.whisper,
         )
         turn.reply(_posted(posted))
 
-    async def complete(self, connection: Connection, request: CompleteCommand, turn: Turn) -> None:
+    async def complete(self, turn: Turn, request: CompleteCommand) -> None:
         """Complete what stands in the input box."""
-        items = await self._chat.complete(request.session_id, connection.person, request.text)
+        items = await self._chat.complete(request.session_id, turn.connection.person, request.text)
         rows = [{"value": i.value, "label": i.label, "detail": i.detail} for i in items]
         turn.reply({"ok": True, "items": rows})
 
-    async def stop(self, connection: Connection, request: StopGeneration, turn: Turn) -> None:
+    async def stop(self, turn: Turn, request: StopGeneration) -> None:
         """End the answer that is being given."""
-        session_id, person = request.session_id, connection.person
+        session_id, person = request.session_id, turn.connection.person
         turn.reply(
             {"ok": True, "stopped": await self._turns.stop(session_id, person, request.message_id)}
         )
@@ -160,7 +154,7 @@ class Events:
         }
 
 
-Serve = Callable[[Events, Connection, Any, Turn], Rest | None]
+Serve = Callable[[Events, Turn, Any], Rest | None]
 
 EVENTS: Mapping[str, Serve] = MappingProxyType(
     {

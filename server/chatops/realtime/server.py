@@ -30,7 +30,7 @@ from chatops.errors import (
 )
 from chatops.protocol import strictjson
 from chatops.protocol.requests import Auth
-from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.connection import INBOX, Connection, Turn
 from chatops.realtime.fanout import FanoutManager
 from chatops.realtime.frames import text_frame
 from chatops.realtime.guard import BadEvent, FrameError, StrictPacket, parse
@@ -133,14 +133,14 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
     def received(self, peer: Peer, packet: str) -> None:
         """Take a Socket.IO packet of a WebSocket, in the turn of the loop it arrived in."""
         try:
-            incoming = self._decode(peer.id, packet)
+            turn = self._decode(peer.id, packet)
         except FrameError as error:
             self.violated(peer.id, str(error))
             peer.close()
             return
-        if incoming is not None:
-            connection = self._connections[peer.id]
-            self._serving.take(connection, incoming)
+        if turn is not None:
+            self._serving.take(turn)
+            connection = turn.connection
             if len(connection.inbox) >= INBOX:
                 connection.paused = peer
                 peer.pause()
@@ -151,20 +151,20 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
         if socket is None or socket.closing:  # by a frame before this one in the same request
             return
         try:
-            incoming = self._decode(eio_sid, data)
+            turn = self._decode(eio_sid, data)
         except FrameError as error:
             self.violated(eio_sid, str(error))
             await self.sockets.cut(eio_sid)
             return
-        if incoming is None:
+        if turn is None:
             return
-        connection = self._connections[eio_sid]
+        connection = turn.connection
         while len(connection.inbox) >= INBOX and connection.serving:
             await asyncio.wait([connection.serving])
         if not connection.closed:
-            self._serving.take(connection, incoming)
+            self._serving.take(turn)
 
-    def _decode(self, eio_sid: str, data: Any) -> Incoming | None:
+    def _decode(self, eio_sid: str, data: Any) -> Turn | None:
         """Act on a packet that is no event; return one that is.
 
         Raises:
@@ -179,11 +179,13 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is 
             if self._part(eio_sid):
                 self._expect_connect(eio_sid)
         elif kind == packet.EVENT:
-            if eio_sid not in self._connections:
+            connection = self._connections.get(eio_sid)
+            if connection is None:
                 raise FrameError("an event before the connection was made")
             if isinstance(value, BadEvent):
-                return Incoming("", None, ack_id, refused=value.reason)
-            return Incoming(value[0], value[1] if len(value) > 1 else None, ack_id)
+                return Turn(self._serving, connection, "", None, ack_id, refused=value.reason)
+            payload = value[1] if len(value) > 1 else None
+            return Turn(self._serving, connection, value[0], payload, ack_id)
         return None  # acks are for callbacks, of which we ask none
 
     def _connect(self, eio_sid: str, namespace: str, auth: Any) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -21,7 +20,7 @@ from chatops.errors import (
 from chatops.logs import about
 from chatops.protocol.events import WireError
 from chatops.protocol.requests import ErrorAck
-from chatops.realtime.connection import INBOX, Connection, Incoming
+from chatops.realtime.connection import INBOX, Connection, Turn
 from chatops.realtime.wording import payload_error
 from chatops.tasks import Supervisor
 
@@ -41,14 +40,14 @@ Rest = Coroutine[Any, Any, None]
 class EventHandler(Protocol):
     """What is called for the events of a connection."""
 
-    def handle(self, connection: Connection, incoming: Incoming, turn: "Turn") -> Rest | None:
+    def handle(self, turn: Turn) -> Rest | None:
         """Serve one event and reply once; what has to wait is returned, to be awaited.
 
         This and the rest raise ``AppError`` or ``ValidationError``.
         """
         ...
 
-    def may_overlap(self, incoming: Incoming) -> bool:
+    def may_overlap(self, turn: Turn) -> bool:
         """Whether it may begin before those that passed their turn on have ended."""
         ...
 
@@ -69,34 +68,6 @@ class Answers(Protocol):
         ...
 
 
-class Turn:
-    """One event's turn with its connection.
-
-    Attributes:
-        passed: The task that goes on with this event while the next one may begin, or None.
-    """
-
-    __slots__ = ("_ack_id", "_connection", "_serving", "passed")
-
-    def __init__(self, serving: "Serving", connection: Connection, ack_id: int | None) -> None:
-        self.passed: asyncio.Task[None] | None = None
-        self._serving = serving
-        self._connection = connection
-        self._ack_id = ack_id
-
-    def reply(self, ack: dict[str, Any]) -> None:
-        """Answer the event."""
-        self._serving.answers.ack(self._connection, self._ack_id, ack)
-
-    def pass_on(self) -> None:
-        """Let the next event begin: this one only waits, for what keeps their order by itself.
-
-        Nothing happens while as many as may wait so already do.
-        """
-        if self.passed is None and len(self._connection.behind) < INBOX:
-            self.passed = self._serving.passed_on(self._connection)
-
-
 class Serving:
     """Serves the events of connections: those of one connection one after another.
 
@@ -106,7 +77,6 @@ class Serving:
 
     Attributes:
         handler: Who serves them; set before anybody connects.
-        answers: How clients are told something.
         closing: Set when new events are to be refused.
         people: The allowances of people, or None without limits.
     """
@@ -115,41 +85,50 @@ class Serving:
         self, supervisor: Supervisor, answers: Answers, people: PersonRates | None
     ) -> None:
         self.handler: EventHandler | None = None
-        self.answers = answers
         self.people = people
         self.closing = False
         self._supervisor = supervisor
+        self._answers = answers
 
-    def take(self, connection: Connection, incoming: Incoming) -> None:
+    def take(self, turn: Turn) -> None:
         """Serve the event now if its turn has come, else after those before it."""
+        connection = turn.connection
         if (
             connection.serving is None
             and connection.at_once < _AT_ONCE
-            and self._may_begin(connection, incoming)
+            and self._may_begin(connection, turn)
         ):
             connection.at_once += 1
-            turn = Turn(self, connection, incoming.ack_id)
-            rest = self._begin(connection, incoming, turn)
-            if rest is not None:
-                self._go_on(connection, turn, self._finish(connection, incoming, rest))
+            if (rest := self._begin(turn)) is not None:
+                self._go_on(connection, turn, self._finish(turn, rest))
         else:
-            connection.inbox.append(incoming)
+            connection.inbox.append(turn)
             if connection.serving is None:
                 self._go_on(connection)
 
-    def passed_on(self, connection: Connection) -> "asyncio.Task[None]":
-        """Go on with the next event, beside the one in hand; return the task of that."""
+    def reply(self, turn: Turn, ack: dict[str, Any]) -> None:
+        """Answer the event."""
+        self._answers.ack(turn.connection, turn.ack_id, ack)
+
+    def whisper(self, turn: Turn, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to the connection alone."""
+        self._answers.whisper(turn.connection.id, event, payload)
+
+    def pass_on(self, turn: Turn) -> None:
+        """Go on with the next event, beside the one in hand; see :meth:`Turn.pass_on`."""
+        connection = turn.connection
+        if turn.passed is not None or len(connection.behind) >= INBOX:
+            return
         assert connection.serving is not None  # noqa: S101 - the caller runs in it
-        task, connection.serving = connection.serving, None
-        connection.behind.append(task)
+        turn.passed, connection.serving = connection.serving, None
+        connection.behind.append(turn.passed)
         connection.at_once = 0
         if connection.inbox:
             self._go_on(connection)
-        return task
 
-    def _may_begin(self, connection: Connection, incoming: Incoming) -> bool:
+    def _may_begin(self, connection: Connection, turn: Turn) -> bool:
         assert self.handler is not None  # noqa: S101 - set before anybody connects
-        return not connection.behind or self.handler.may_overlap(incoming)
+        return not connection.behind or self.handler.may_overlap(turn)
 
     def _go_on(
         self, connection: Connection, turn: Turn | None = None, rest: Rest | None = None
@@ -157,26 +136,22 @@ class Serving:
         work = self._serve(connection, turn, rest)
         connection.serving = self._supervisor.start(work, "serve")
 
-    async def _serve(
-        self, connection: Connection, turn: Turn | None = None, rest: Rest | None = None
-    ) -> None:
+    async def _serve(self, connection: Connection, turn: Turn | None, rest: Rest | None) -> None:
         """Finish the event in hand, then serve those that wait, until none does."""
         try:
             if rest is not None:
                 await rest
             served = 0
             while connection.inbox and not (turn and turn.passed):
-                incoming = connection.inbox[0]
-                if not self._may_begin(connection, incoming):
+                if not self._may_begin(connection, connection.inbox[0]):
                     await asyncio.wait(connection.behind)
                     continue  # the connection may have ended meanwhile
-                del connection.inbox[0]
+                turn = connection.inbox.pop(0)
                 if connection.paused is not None and len(connection.inbox) < INBOX // 2:
                     connection.paused.resume()
                     connection.paused = None
-                turn = Turn(self, connection, incoming.ack_id)
-                if (rest := self._begin(connection, incoming, turn)) is not None:
-                    await self._finish(connection, incoming, rest)
+                if (rest := self._begin(turn)) is not None:
+                    await self._finish(turn, rest)
                 elif (served := served + 1) % _AT_ONCE == 0:
                     await asyncio.sleep(0)
         finally:
@@ -186,44 +161,43 @@ class Serving:
                 connection.serving = None
                 connection.at_once = 0
 
-    def _begin(self, connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
+    def _begin(self, turn: Turn) -> Rest | None:
         """Serve the event as far as it goes without waiting."""
+        connection = turn.connection
         try:
             if connection.bucket is not None:
                 now = time.monotonic()
                 connection.bucket.take(now)
                 if self.people is not None:
                     self.people.take(connection.person.id, now)
-            if incoming.refused is not None:
-                raise BadPayloadError(
-                    incoming.refused, "Send JSON within the limits of this server."
-                )
+            if turn.refused is not None:
+                raise BadPayloadError(turn.refused, "Send JSON within the limits of this server.")
             if self.closing:
                 raise ShuttingDownError(
                     "The server is going away.", "Reconnect in a moment.", retry_after_s=2.0
                 )
             assert self.handler is not None  # noqa: S101 - set before anybody connects
-            return self.handler.handle(connection, incoming, turn)
+            return self.handler.handle(turn)
         except Exception as error:  # noqa: BLE001 - the client gets an answer whatever happens
-            with about(partial(incoming.facts, connection)):
-                return self._refuse(connection, incoming, error)
+            with about(turn.facts):
+                return self._refuse(turn, error)
 
-    async def _finish(self, connection: Connection, incoming: Incoming, rest: Rest) -> None:
-        with about(partial(incoming.facts, connection)):
+    async def _finish(self, turn: Turn, rest: Rest) -> None:
+        with about(turn.facts):
             try:
                 await rest
             except Exception as error:  # noqa: BLE001 - as above
-                if (pause := self._refuse(connection, incoming, error)) is not None:
+                if (pause := self._refuse(turn, error)) is not None:
                     await pause
 
-    def _refuse(self, connection: Connection, incoming: Incoming, error: Exception) -> Rest | None:
+    def _refuse(self, turn: Turn, error: Exception) -> Rest | None:
         """Tell the sender, and only the sender: in the ack and as an ``error`` event."""
         refusal = _refusal(error)
-        wire = wire_error(refusal, incoming.request_id, incoming.payload)
+        wire = wire_error(refusal, turn.request_id, turn.payload)
         if refusal.retryable or isinstance(refusal, InternalError):
             log.warning("event_refused", code=refusal.code)
-        self.answers.ack(connection, incoming.ack_id, ErrorAck(error=wire).to_wire())
-        self.answers.whisper(connection.id, "error", wire.to_wire())
+        turn.reply(ErrorAck(error=wire).to_wire())
+        turn.whisper("error", wire.to_wire())
         if isinstance(refusal, RateLimitedError | BadPayloadError | UnknownEventError):
             return asyncio.sleep(_REFUSAL_COSTS_S)
         return None

@@ -8,8 +8,8 @@ import pytest
 
 from chatops.access.identity import Person
 from chatops.errors import StoreUnavailableError
-from chatops.realtime.connection import INBOX, Connection, Incoming
-from chatops.realtime.serving import Rest, Serving, Turn
+from chatops.realtime.connection import INBOX, Connection, Turn
+from chatops.realtime.serving import Rest, Serving
 from chatops.tasks import Supervisor
 from tests.support.waiting import until
 
@@ -22,24 +22,24 @@ class Door:
         self.answered: list[tuple[int | None, Any]] = []
         self.store = asyncio.Event()
 
-    def handle(self, _connection: Connection, incoming: Incoming, turn: Turn) -> Rest | None:
-        if incoming.name.startswith("at once"):
-            self.begun.append(incoming.name)
+    def handle(self, turn: Turn) -> Rest | None:
+        if turn.name.startswith("at once"):
+            self.begun.append(turn.name)
             turn.reply({"ok": True})
             return None
-        return self._say(incoming, turn)
+        return self._say(turn)
 
-    async def _say(self, incoming: Incoming, turn: Turn) -> None:
-        self.begun.append(incoming.name)
-        if self.may_overlap(incoming):
+    async def _say(self, turn: Turn) -> None:
+        self.begun.append(turn.name)
+        if self.may_overlap(turn):
             turn.pass_on()
         await self.store.wait()
-        if incoming.name.endswith("refused"):
+        if turn.name.endswith("refused"):
             raise StoreUnavailableError("The store is away.", "Try again.")
         turn.reply({"ok": True})
 
-    def may_overlap(self, incoming: Incoming) -> bool:
-        return incoming.name.startswith("message")
+    def may_overlap(self, turn: Turn) -> bool:
+        return turn.name.startswith("message")
 
     def gone(self, connection: Connection) -> None:
         pass
@@ -73,7 +73,7 @@ def connection() -> Connection:
 
 def take(serving: Serving, connection: Connection, *names: str) -> None:
     for number, name in enumerate(names):
-        serving.take(connection, Incoming(name, None, number))
+        serving.take(Turn(serving, connection, name, None, number))
 
 
 async def test_messages_wait_for_the_store_together_and_are_answered_in_their_order(
