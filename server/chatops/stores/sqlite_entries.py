@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from typing import Self
 
 from chatops.errors import NotFoundError
@@ -19,13 +19,24 @@ SELECT json_group_object(id, last_seq) FROM sessions WHERE id IN (SELECT value F
 """
 
 _INSERT = """
-INSERT INTO entries (session_id, seq, kind, author_id, key, command_id, payload, preface, question)
-VALUES {} ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+INSERT INTO entries ({}) VALUES {} ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
 """
 
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERTS = {rows: _INSERT.format(", ".join([_ROW] * rows)) for rows in (64, 16, 4, 1)}
-"""By how many rows: a few sizes, so that each is compiled once."""
+# Most entries have nothing in the last columns. For each None, as for bytes, sqlite3 looks for an
+# adapter, which costs more than all else about a value; for a bytearray it does not.
+_COLUMNS = ("session_id", "seq", "kind", "author_id", "payload", "key")
+_ALL_COLUMNS = (*_COLUMNS, "command_id", "preface", "question")
+
+_SIZES = (64, 16, 4, 1)
+"""Rows of one statement: a few sizes, so that each is compiled once."""
+
+_INSERTS = {
+    (len(columns), rows): _INSERT.format(
+        ", ".join(columns), ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
+    )
+    for columns in (_COLUMNS, _ALL_COLUMNS)
+    for rows in _SIZES
+}
 
 _TOUCH = """
 UPDATE sessions SET last_seq = json_extract(head.value, '$[1]'), touched_us = ?
@@ -38,7 +49,7 @@ UPDATE sessions SET title = coalesce(?, title), assistant = coalesce(?, assistan
 
 _ANSWERED = "UPDATE entries SET question = NULL WHERE session_id = ? AND question = ?"
 
-Row = tuple[str | bytes | int | None, ...]
+Row = tuple[str | bytes | bytearray | int | None, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,15 +77,13 @@ class Append(Joint):
     def of(cls, session_id: str, new: NewEntry, change: SessionChange | None) -> Self:
         """Return what stores the entry."""
         key = key_digest(session_id, new.author.id, new.key) if new.key else None
-        values: Row = (
-            new.kind,
-            new.author.id,
-            key,
-            new.command_id,
-            to_json(new.payload),
-            to_json([new.preface.event, new.preface.payload]) if new.preface else None,
-            new.payload["id"] if new.asks else None,
-        )
+        values: Row = (new.kind, new.author.id, to_json(new.payload), key and bytearray(key))
+        if new.command_id or new.preface or new.asks:
+            values += (
+                new.command_id,
+                to_json([new.preface.event, new.preface.payload]) if new.preface else None,
+                new.payload["id"] if new.asks else None,
+            )
         return cls(session_id, key, values, change, new.answers)
 
     def __call__(self, connection: sqlite3.Connection) -> int | Entry:
@@ -139,13 +148,14 @@ def appended(session_id: str, new: NewEntry, stored: int | Entry) -> Appended:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    at = 0
-    while at < len(rows):
-        many = next(size for size in _INSERTS if at + size <= len(rows))
-        values = tuple(chain.from_iterable(rows[at : at + many]))
-        if connection.execute(_INSERTS[many], values).rowcount < many:
-            raise NotTogetherError
-        at += many
+    for columns, alike in groupby(rows, len):
+        waiting = list(alike)
+        while waiting:
+            many = next(size for size in _SIZES if size <= len(waiting))
+            values = tuple(chain.from_iterable(waiting[:many]))
+            if connection.execute(_INSERTS[columns, many], values).rowcount < many:
+                raise NotTogetherError
+            del waiting[:many]
 
 
 def keyed(connection: sqlite3.Connection, key: bytes) -> list[Entry]:
