@@ -50,7 +50,7 @@ def authorize(person: Person, action: Action, target: Target) -> None:
     Raises:
         NotAllowedError: The person may not do this.
     """
-    if person == SYSTEM:
+    if person.id == SYSTEM.id:
         return
     if action in _OWNER_ONLY and target.owner_id is not None and target.owner_id != person.id:
         thing = f'"{target.name}"' if target.name else "this"

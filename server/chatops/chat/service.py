@@ -105,7 +105,7 @@ class Chat:
             )
         if not content.strip():
             raise BadPayloadError("This message is empty.", "Type something and send it again.")
-        authorize(author, Action.POST, Target(session_id=session_id))
+        authorize(author, Action.POST, Target(session_id))
         full: QueueFullError | None = None
         try:
             asks = await self._questions.wanted(session_id, author, content, key=key, ask=ask)

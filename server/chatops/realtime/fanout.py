@@ -154,7 +154,7 @@ class FanoutManager(AsyncManager):  # type: ignore[misc]  # the library is not t
             seen: set[str] = set()
             for its_members in members.values():
                 of_several |= its_members & seen
-                seen |= its_members
+                seen.update(its_members)
         if of_several:
             there = {room: its_members & of_several for room, its_members in members.items()}
             own: dict[str, list[Piece]] = {}

@@ -8,8 +8,11 @@ _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 def text_frame(payload: bytes) -> bytes:
     """Return the text frame around UTF-8 text."""
     length = len(payload)
-    head = _SHORT[length] if length < 126 else _head(_TEXT, length)
-    return head + payload
+    if length < 126:
+        return _SHORT[length] + payload
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2) + payload
+    return _head(_TEXT, length) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:

@@ -21,6 +21,8 @@ NORMAL, PROTOCOL_ERROR, TOO_BIG, INTERNAL = 1000, 1002, 1009, 1011
 
 log = structlog.get_logger(__name__)
 
+_TEXT = WSMsgType.TEXT  # the way through the class is a long one
+
 _ABORT_AFTER_S = 5.0
 
 
@@ -200,7 +202,7 @@ class Peer(asyncio.Protocol):
         """Take one parsed message."""
         if self.closing:
             return
-        if message.type is WSMsgType.TEXT:
+        if message.type is _TEXT:
             try:
                 self._owner.received(self, message.data)
             except Exception:  # the parser would take it for a bad frame

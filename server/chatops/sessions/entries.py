@@ -71,7 +71,7 @@ def user_message(
     payload: dict[str, Any] = {
         "id": new_id("msg"),
         "sessionId": session_id,
-        "role": "user" if author != SYSTEM else "system",
+        "role": "user" if author.id != SYSTEM.id else "system",
         "content": content,
         "timestamp": rfc3339_now(),
         "author": _author(author),

@@ -205,9 +205,10 @@ class Following:
 
 def _note(room: Room, payload: bytes) -> None:
     """Take from an entry what it changes of the room."""
-    if ANSWER in payload:
+    # Not by ``in``: bytes are asked for a number first, and fail at a price.
+    if payload.find(ANSWER) >= 0:
         shown_whole(room, payload)
-    if MODE_KEY in payload:
+    if payload.find(MODE_KEY) >= 0:
         room.assistant = mode_in(payload) or room.assistant
 
 

@@ -93,8 +93,8 @@ class Entry:
         author_id: Who did it.
         payload: The wire payload, ``seq`` included.
         command_id: The command that a message asks for, or that a result answers.
-        length: Characters of the payload as JSON, or 0 for an entry that was not read but written.
         preface: The event that is shown just before it.
+        length: Characters of the payload as JSON, or 0 for an entry that was not read but written.
     """
 
     session_id: str
@@ -103,8 +103,8 @@ class Entry:
     author_id: str
     payload: dict[str, Any]
     command_id: str | None = None
-    length: int = field(default=0, compare=False)
     preface: Preface | None = None
+    length: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +147,5 @@ class Appended:
     """
 
     entry: Entry
-    duplicate: bool
+    duplicate: bool = False
     epoch: str = field(default="", compare=False)

@@ -135,16 +135,10 @@ def appended(session_id: str, new: NewEntry, stored: int | Entry) -> Appended:
     """Return what became of a new entry, by what :class:`Append` returned."""
     if isinstance(stored, Entry):
         return Appended(stored, duplicate=True)
-    entry = Entry(
-        session_id=session_id,
-        seq=stored,
-        kind=new.kind,
-        author_id=new.author.id,
-        payload={**new.payload, "seq": stored},
-        command_id=new.command_id,
-        preface=new.preface,
+    payload = {**new.payload, "seq": stored}
+    return Appended(
+        Entry(session_id, stored, new.kind, new.author.id, payload, new.command_id, new.preface)
     )
-    return Appended(entry, duplicate=False)
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
