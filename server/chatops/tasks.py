@@ -20,6 +20,7 @@ class Supervisor:
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run ``work`` in the background under ``name``."""
+        # What ``asyncio.create_task`` does, which only this module may, in one step.
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

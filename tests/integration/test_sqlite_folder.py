@@ -18,6 +18,7 @@ from chatops.errors import StoreUnavailableError
 from chatops.sessions.model import NewEntry
 from chatops.stores.sqlite import SqliteStore
 from chatops.stores.sqlite_schema import FILE_NAME, MIGRATIONS, migrate
+from chatops.stores.values import key_digest
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -163,29 +164,43 @@ async def test_a_session_of_before_the_assistant_has_it_always(tmp_path: Path) -
     await store.close()
 
 
+ROOMS = ("room-12253", "room-21444")
+"""Their keys begin with the same four bytes."""
+
+OLD = [(1, "a", "k"), (2, "b", "k"), (3, "a", None), (4, "a", None)]
+
+
 async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         migrate(connection, path, MIGRATIONS[:5])
-        connection.execute(
-            "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at, touched_us,"
-            " last_seq) VALUES ('old', 'e', 'Old', 'a', 'A', '2026-01-01T00:00:00+00:00', 1, 3)"
-        )
-        connection.executemany(
-            "INSERT INTO entries (session_id, seq, kind, author_id, key, payload)"
-            " VALUES ('old', ?, 'message', ?, ?, '{}')",
-            [(1, "a", "k"), (2, "b", "k"), (3, "a", None)],
-        )
+        for room in ROOMS:
+            connection.execute(
+                "INSERT INTO sessions (id, epoch, title, owner_id, owner_name, created_at,"
+                " touched_us, last_seq) VALUES (?, 'e', '', 'a', 'A', '2026-01-01T00:00:00+00:00',"
+                " 1, 4)",
+                (room,),
+            )
+            connection.executemany(
+                "INSERT INTO entries (session_id, seq, kind, author_id, key, payload)"
+                " VALUES (?, ?, 'message', ?, ?, '{}')",
+                ((room, seq, author, key) for seq, author, key in OLD),
+            )
     store = SqliteStore(tmp_path)
     await store.open()
-    for author, seq in (("a", 1), ("b", 2), ("c", 4)):
-        entry = NewEntry("message", Person(author, author), {"id": "msg_1"}, "k")
-        done = await store.sessions.append("old", entry)
-        assert (done.entry.seq, done.duplicate) == (seq, seq < 4)
-        found = await store.sessions.find("old", author, "k")
-        assert found is not None
-        assert found.seq == seq
+    for room in ROOMS:
+        for author, seq in (("a", 1), ("b", 2), ("c", 5)):
+            entry = NewEntry("message", Person(author, author), {"id": "msg_1"}, "k")
+            done = await store.sessions.append(room, entry)
+            assert (done.entry.session_id, done.entry.seq) == (room, seq)
+            assert done.duplicate == (seq < 5)
+            assert await store.sessions.find(room, author, "k") == done.entry
     await store.close()
+
+
+def test_keys_in_databases_are_found_by_every_version() -> None:
+    digests = [key_digest(room, "name:kim", "client:1").hex() for room in ROOMS]
+    assert digests == ["18d2d49177e385b580326de1594db33c", "18d2d49186dafb1d7d4b8a5ce5664737"]
 
 
 def test_migrations_run_forward_once_and_a_failing_one_is_undone(tmp_path: Path) -> None:

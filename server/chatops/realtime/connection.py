@@ -4,33 +4,20 @@ import asyncio
 import itertools
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chatops.access.identity import Person
 from chatops.access.rates import TokenBucket
 from chatops.realtime.peer import Peer
+
+if TYPE_CHECKING:
+    from chatops.realtime.serving import Serving
 
 _run = secrets.token_hex(3)
 _count = itertools.count(1)
 
 INBOX = 64
 """Events that may wait. When they do, the socket is not read, so TCP slows the sender down."""
-
-
-class Service(Protocol):
-    """Who serves the events of connections."""
-
-    def reply(self, turn: "Turn", ack: dict[str, Any]) -> None:
-        """Answer the event."""
-        ...
-
-    def whisper(self, turn: "Turn", event: str, payload: dict[str, Any]) -> None:
-        """Send an event to the connection alone."""
-        ...
-
-    def pass_on(self, turn: "Turn") -> None:
-        """Let the next event begin beside this one."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +31,7 @@ class Turn:
         passed: The task that goes on with it although the next event may begin, or None.
     """
 
-    _service: Service
+    _serving: "Serving"
     connection: "Connection"
     name: str
     payload: Any
@@ -61,18 +48,18 @@ class Turn:
 
     def reply(self, ack: dict[str, Any]) -> None:
         """Answer the event, if its sender asked for that and is still there."""
-        self._service.reply(self, ack)
+        self._serving.reply(self, ack)
 
     def whisper(self, event: str, payload: dict[str, Any]) -> None:
         """Send an event to where this one came from, and nowhere else."""
-        self._service.whisper(self, event, payload)
+        self._serving.whisper(self, event, payload)
 
     def pass_on(self) -> None:
         """Let the next event begin: this one only waits, for what keeps their order by itself.
 
         Nothing happens while as many as may wait so already do.
         """
-        self._service.pass_on(self)
+        self._serving.pass_on(self)
 
     def facts(self) -> dict[str, Any]:
         """Return what every line of the log about it says."""

@@ -10,7 +10,7 @@ queue.
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engineio import packet as engine_packet
 from socketio import AsyncManager
@@ -20,13 +20,16 @@ from chatops.protocol import strictjson
 from chatops.realtime.frames import text_frame
 from chatops.realtime.transport import Sockets
 
+if TYPE_CHECKING:
+    from bidict import bidict
+
 _PATIENT = frozenset({"messageDelta"})
 """Events that wait for others of their room; the text that they carry is read, not watched."""
 
 _PATIENCE_S = 0.02
 
-Members = Any
-"""Of a room: a bidict of the library's, Socket.IO ids to Engine.IO ids."""
+Members: TypeAlias = "bidict[str, str]"
+"""Of a room, as the library has them: Socket.IO ids, and their Engine.IO ids."""
 
 Piece = tuple[str, bytes, list[bytes]]
 """What a room is told in a row: its name, the frames, and the packets that these are of."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any, Protocol
 
 import structlog
@@ -123,8 +124,8 @@ class Serving:
         turn.passed, connection.serving = connection.serving, None
         connection.behind.append(turn.passed)
         connection.at_once = 0
-        if connection.inbox:
-            self._go_on(connection)
+        if connection.inbox:  # in a task that does not log what this one does
+            Context().run(self._go_on, connection)
 
     def _may_begin(self, connection: Connection, turn: Turn) -> bool:
         assert self.handler is not None  # noqa: S101 - set before anybody connects

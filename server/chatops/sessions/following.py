@@ -205,7 +205,7 @@ class Following:
 
 def _note(room: Room, payload: bytes) -> None:
     """Take from an entry what it changes of the room."""
-    # Not by ``in``: bytes are asked for a number first, and fail at a price.
+    # Not by ``in``, which first tries to take the word for an integer and raises inside.
     if payload.find(ANSWER) >= 0:
         shown_whole(room, payload)
     if payload.find(MODE_KEY) >= 0:

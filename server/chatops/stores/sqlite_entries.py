@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain
 from typing import Self
 
 from chatops.errors import NotFoundError
@@ -23,9 +23,10 @@ INSERT INTO entries ({}) VALUES {} ON CONFLICT (key) WHERE key IS NOT NULL DO NO
 """
 
 # Most entries have nothing in the last columns. For each None, as for bytes, sqlite3 looks for an
-# adapter, which costs more than all else about a value; for a bytearray it does not.
+# adapter, and the search costs more than all else about a value; for a bytearray it does not look.
 _COLUMNS = ("session_id", "seq", "kind", "author_id", "payload", "key")
 _ALL_COLUMNS = (*_COLUMNS, "command_id", "preface", "question")
+_NOTHING = (None, None, None)
 
 _SIZES = (64, 16, 4, 1)
 """Rows of one statement: a few sizes, so that each is compiled once."""
@@ -142,14 +143,16 @@ def appended(session_id: str, new: NewEntry, stored: int | Entry) -> Appended:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    for columns, alike in groupby(rows, len):
-        waiting = list(alike)
-        while waiting:
-            many = next(size for size in _SIZES if size <= len(waiting))
-            values = tuple(chain.from_iterable(waiting[:many]))
-            if connection.execute(_INSERTS[columns, many], values).rowcount < many:
-                raise NotTogetherError
-            del waiting[:many]
+    columns = max(map(len, rows))
+    at = 0
+    while at < len(rows):
+        many = next(size for size in _SIZES if at + size <= len(rows))
+        values = chain.from_iterable(
+            row if len(row) == columns else row + _NOTHING for row in rows[at : at + many]
+        )
+        if connection.execute(_INSERTS[columns, many], tuple(values)).rowcount < many:
+            raise NotTogetherError
+        at += many
 
 
 def keyed(connection: sqlite3.Connection, key: bytes) -> list[Entry]:

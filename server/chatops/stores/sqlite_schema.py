@@ -191,7 +191,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
     return connection
@@ -227,6 +226,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         connection = connect_writer(path)
         migrate(connection, path)
+        # Not before: what sorts a new index of a large table needs more room than memory may have.
+        connection.execute("PRAGMA temp_store = MEMORY")
     except (sqlite3.Error, StoreUnavailableError) as error:
         if connection is not None:
             connection.close()
@@ -247,7 +248,7 @@ def migrate(
         sqlite3.Error: A script failed; the file is as the script before it left it, once the
             connection is closed or rolled back.
     """
-    connection.create_function("key_digest", 3, key_digest, deterministic=True)
+    connection.create_function("key_digest", 3, key_digest)
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > len(migrations):
         raise StoreUnavailableError(
@@ -256,6 +257,8 @@ def migrate(
             "Start the newer version, or choose another data folder (CHATOPS_DATA_DIR).",
         )
     for version in range(found, len(migrations)):
+        if found:  # a new file has nothing that could take long
+            log.info("store_migrating", file=str(path), schema=version + 1)
         connection.executescript(
             f"BEGIN IMMEDIATE; {migrations[version]}; PRAGMA user_version = {version + 1}; COMMIT;"
         )

@@ -52,10 +52,10 @@ def from_optional_time(text: str | None) -> datetime | None:
 def key_digest(session_id: str, author_id: str, key: str) -> bytes:
     """Return the 16 bytes under which the entry of an author's key is found.
 
-    Those of one session begin with the same four and so stand together in an index; by the other
-    twelve any two keys of a session differ.
+    Those of one session begin with the same four and so stand together in an index; the other
+    twelve are of everything, so no two keys have the same. Databases hold them: they never change.
     """
-    return _session_digest(session_id) + _digest(f"{author_id}\0{key}", 12)
+    return _session_digest(session_id) + _digest(f"{session_id}\0{author_id}\0{key}", 12)
 
 
 @lru_cache(maxsize=1024)

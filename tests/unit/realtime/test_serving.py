@@ -8,6 +8,7 @@ import pytest
 
 from chatops.access.identity import Person
 from chatops.errors import StoreUnavailableError
+from chatops.logs import _about
 from chatops.realtime.connection import INBOX, Connection, Turn
 from chatops.realtime.serving import Rest, Serving
 from chatops.tasks import Supervisor
@@ -20,6 +21,7 @@ class Door:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.answered: list[tuple[int | None, Any]] = []
+        self.facts: list[int] = []
         self.store = asyncio.Event()
 
     def handle(self, turn: Turn) -> Rest | None:
@@ -31,6 +33,7 @@ class Door:
 
     async def _say(self, turn: Turn) -> None:
         self.begun.append(turn.name)
+        self.facts.append(len(_about.get()))
         if self.may_overlap(turn):
             turn.pass_on()
         await self.store.wait()
@@ -120,6 +123,14 @@ async def test_a_refused_message_does_not_take_others_with_it(
     door.store.set()
     await until(lambda: len(door.answered) == 3, 5, "all are answered")
     assert door.answered == [(0, True), (1, False), (2, True)]
+
+
+async def test_the_log_says_of_a_message_nothing_of_those_before_it(
+    door: Door, serving: Serving, connection: Connection
+) -> None:
+    take(serving, connection, *(f"message {number}" for number in range(10)))
+    await until(lambda: len(door.begun) == 10, 5, "all begin")
+    assert door.facts == [1] * 10
 
 
 async def test_no_more_messages_are_in_hand_than_may_wait(
