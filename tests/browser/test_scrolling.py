@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.support.browser import LIST
-from tests.support.scrolling import MESSAGES, long_room, scrolled, scrolled_empty
+from tests.support.scrolling import MESSAGES, in_the_middle, long_room, scrolled, scrolled_empty
 
 
 async def test_5000_messages_scroll_as_smoothly_as_none(tmp_path: Path) -> None:
@@ -23,12 +23,11 @@ async def test_5000_messages_scroll_as_smoothly_as_none(tmp_path: Path) -> None:
         assert max(ratios) > 0.9, ratios
 
         # Who has gone up reads on in peace, and is told of what came.
-        top = "box => box.scrollTop"
-        before = await kim.page.locator(LIST).evaluate(top)
+        before = await in_the_middle(kim)
         await mo.ask("sendMessage", sessionId="desk", content="One more.")
         told = kim.page.get_by_role("button", name="1 new message")
         await expect(told).to_be_visible()
-        assert await kim.page.locator(LIST).evaluate(top) == before
+        assert await in_the_middle(kim) == before
         await told.click()
         await kim.has(MESSAGES + 1)
         assert kim.failures == kim.violations == []

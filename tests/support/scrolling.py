@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.support.browser import Person, running_browser
+from tests.support.browser import LIST, Person, running_browser
 from tests.support.caller import Caller
 from tests.support.proxy import CuttingProxy
 from tests.support.server import ServerProcess
@@ -35,6 +35,22 @@ _SCROLL = """(selector) => new Promise((done) => {
         else done([frames, blank])
     }
     requestAnimationFrame(step)
+})"""
+# What stands in the middle, and where, when ten frames in a row have shown the same: rows that have
+# just come into sight are measured a moment later.
+_MIDDLE = """(box) => new Promise((done) => {
+    const { left, top, width, height } = box.getBoundingClientRect()
+    let [seen, frames] = ['', 0]
+    const look = () => {
+        const at = document.elementFromPoint(left + width / 2, top + height / 2)
+        const row = at?.closest('[role=article]')
+        const now = row ? `${row.dataset.seq} at ${row.getBoundingClientRect().top}` : ''
+        frames = now && now === seen ? frames + 1 : 0
+        seen = now
+        if (frames < 10) requestAnimationFrame(look)
+        else done(now)
+    }
+    look()
 })"""
 _EMPTY = """<body style="margin:0"><div id="box" style="height:100vh;overflow:auto">
     <div style="height:400000px"></div></div>"""
@@ -79,6 +95,12 @@ async def scrolled_empty(person: Person) -> Scrolled:
     """Scroll up through nothing."""
     await person.page.evaluate("document.querySelector('#box').scrollTop = 300000")
     return await scrolled(person, "#box")
+
+
+async def in_the_middle(person: Person) -> str:
+    """Return which message they have before their eyes, and where, once it stands still."""
+    found: str = await person.page.locator(LIST).evaluate(_MIDDLE)
+    return found
 
 
 @asynccontextmanager
