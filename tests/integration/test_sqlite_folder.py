@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -170,8 +171,8 @@ ROOMS = ("room-12253", "room-21444")
 OLD = [(1, "a", "k"), (2, "b", "k"), (3, "a", None), (4, "a", None)]
 
 
-async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+def an_older_file(path: Path) -> None:
+    """Make a file of the version that still kept keys as they came."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         migrate(connection, path, MIGRATIONS[:5])
         for room in ROOMS:
@@ -186,8 +187,9 @@ async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Pa
                 " VALUES (?, ?, 'message', ?, ?, '{}')",
                 ((room, seq, author, key) for seq, author, key in OLD),
             )
-    store = SqliteStore(tmp_path)
-    await store.open()
+
+
+async def repeats_are_repeats(store: SqliteStore) -> None:
     for room in ROOMS:
         for author, seq in (("a", 1), ("b", 2), ("c", 5)):
             entry = NewEntry("message", Person(author, author), {"id": "msg_1"}, "k")
@@ -195,6 +197,51 @@ async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Pa
             assert (done.entry.session_id, done.entry.seq) == (room, seq)
             assert done.duplicate == (seq < 5)
             assert await store.sessions.find(room, author, "k") == done.entry
+
+
+async def test_a_repeat_of_what_an_older_version_stored_is_a_repeat(tmp_path: Path) -> None:
+    an_older_file(tmp_path / FILE_NAME)
+    store = SqliteStore(tmp_path)
+    await store.open()
+    await repeats_are_repeats(store)
+    await store.close()
+
+
+KILLED_WHILE_IT_MIGRATES = """
+import os, signal, sys
+from pathlib import Path
+from chatops.stores import sqlite_schema, values
+
+calls = []
+
+def key_digest(*texts):
+    calls.append(texts)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return values.key_digest(*texts)
+
+sqlite_schema.key_digest = key_digest
+sqlite_schema.open_database(Path(sys.argv[1]))
+"""
+
+
+def killed_while_it_migrates(path: Path) -> None:
+    child = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_MIGRATES, path], check=False)
+    assert child.returncode == -signal.SIGKILL
+
+
+async def test_a_kill_amid_a_migration_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    an_older_file(path)
+    for _ in range(2):
+        killed_while_it_migrates(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
+        keys = connection.execute("SELECT DISTINCT key FROM entries WHERE key IS NOT NULL")
+        assert keys.fetchall() == [("k",)]
+    store = SqliteStore(tmp_path)
+    await store.open()
+    await repeats_are_repeats(store)
     await store.close()
 
 

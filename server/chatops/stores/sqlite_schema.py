@@ -167,7 +167,7 @@ _VERSION_5 = """
 ALTER TABLE floors ADD COLUMN about TEXT NOT NULL DEFAULT '{}';  -- JSON, kept with the answer
 """
 
-# Less than a fifth of the pages that the three texts took in an index of their own.
+# A fifth of the pages that the three texts took in the index; ADR 10 says why digests.
 _VERSION_6 = """
 DROP INDEX entries_key;
 UPDATE entries SET key = key_digest(session_id, author_id, key) WHERE key IS NOT NULL;
